@@ -1,0 +1,54 @@
+/** All settings of every role: typed, complete and frozen. Durations are milliseconds, sizes bytes or counts. */
+export type Settings = {
+  readonly kafka: KafkaSettings
+  readonly consumerGroup: string
+  readonly topics: {
+    readonly source: string
+    readonly enriched: string
+    readonly deadLetters: string
+    readonly partials: string
+    readonly results: string
+    readonly deviceStats: string
+    readonly replicationFactor: number
+    /** How many partitions `tidemark topics` gives a source topic that it creates. */
+    readonly sourcePartitions: number
+    /** The partition count of the internal topics, fixed at creation. */
+    readonly partialsPartitions: number
+  }
+  readonly delivery: 'exactly-once' | 'at-least-once'
+  readonly generation: number
+  readonly windowSizeMs: number
+  readonly allowedLatenessMs: number
+  readonly maxFutureSkewMs: number
+  readonly correctionHorizonMs: number
+  readonly flushIntervalMs: number
+  readonly emitIntervalMs: number
+  readonly idleTimeoutMs: number
+  /** Offsets in a chunk: the most that a new owner ever has to read again. */
+  readonly chunkSize: number
+  /** Windows that a reducer holds for one partition before it parks those furthest ahead. */
+  readonly maxWindows: number
+  /** Distinct values that a counter keeps for one dimension of one window. */
+  readonly maxDimensionValues: number
+  readonly maxEventBytes: number
+  /** Fields that an event must have beside user_id and timestamp; always sorted, always with those two. */
+  readonly validationRequired: readonly EventField[]
+  /** How often `aggregate` and `reduce` print statistics; 0 never. */
+  readonly statsIntervalMs: number
+  readonly sessionTimeoutMs: number
+  readonly httpPort: number
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+}
+
+export type EventField = 'user_id' | 'device_type' | 'device_id' | 'locale' | 'timestamp' | 'app_version' | 'ip'
+
+export type KafkaSettings = {
+  readonly brokers: readonly string[]
+  readonly clientId: string
+  readonly tls: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null } | null
+  readonly sasl: {
+    readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512' | 'oauthbearer'
+    readonly username: string
+    readonly password: string
+  } | null
+}

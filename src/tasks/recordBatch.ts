@@ -1,0 +1,26 @@
+/**
+ * Records of one partition in offset order, read by a cursor so that no object is made for each record. Fields hold
+ * byte ranges of `bytes` until the next call of `next`.
+ *
+ * Offsets are numbers (whole, at most 2^53 - 1) everywhere but inside src/kafka.
+ */
+export interface RecordBatch {
+  /** How many records the batch holds. */
+  readonly count: number
+  /** The offset to read after this batch; it may lie past the last record by control or compacted records. */
+  readonly nextOffset: number
+  /** Moves to the next record and fills the fields below; false after the last. */
+  next(): boolean
+  readonly offset: number
+  /** The record's timestamp, epoch milliseconds: set by the producer or, on a LogAppendTime topic, by the broker. */
+  readonly timestamp: number
+  /** The buffer that holds the current record's key and value. */
+  readonly keyBytes: Uint8Array
+  /** -1 when the record has no key. */
+  readonly keyStart: number
+  readonly keyEnd: number
+  readonly valueBytes: Uint8Array
+  /** -1 when the record has no value (a tombstone). */
+  readonly valueStart: number
+  readonly valueEnd: number
+}

@@ -1,0 +1,82 @@
+import type { RecordBatch } from './recordBatch.ts'
+
+/**
+ * What a task has to say to the outside, in the order in which it must be said. Each stage is acknowledged by the
+ * brokers before the next one is sent, and the commit follows the last. A task's outputs are true statements about the
+ * prefix of its log below `commit.offset`, so sending any of them twice, or late, changes nothing.
+ */
+export type Capture = {
+  /** Record lists to be sent one after the other: a stage is acknowledged before the next is sent. */
+  readonly stages: readonly (readonly OutputRecord[])[]
+  readonly commit: Commit
+}
+
+/** A record to be produced. The topic is named by role; the runtime knows the topic's real name. */
+export type OutputRecord = {
+  readonly topic: OutputTopic
+  /** The explicit partition, or null to let the murmur2 of the key choose one (as the Java client does). */
+  readonly partition: number | null
+  /** UTF-8 text, raw bytes (a dead letter's original ones), or null for no key. */
+  readonly key: string | Uint8Array | null
+  /** Bytes, or null for a tombstone. */
+  readonly value: Uint8Array | null
+  readonly headers?: Readonly<Record<string, string | Uint8Array>>
+}
+
+export type OutputTopic = 'partials' | 'results' | 'deadLetters'
+
+/** The atomic statement that a task leaves behind: everything below `offset` is processed and acknowledged. */
+export type Commit = {
+  /** The next offset to read, a whole number of at most 2^53 - 1. */
+  readonly offset: number
+  /** What the next owner needs, as JSON text of fewer than 4,096 bytes (Kafka's offset.metadata.max.bytes). */
+  readonly metadata: string
+}
+
+/** The offsets that the log of one partition holds: [start, end). */
+export type LogRange = { readonly start: number; readonly end: number }
+
+/** Facts about the outside world at the moment of a capture: time comes in as data. */
+export type CaptureInput = {
+  /** Wall clock, epoch milliseconds. */
+  readonly now: number
+  /** How many partitions the task's source topic has. */
+  readonly sourcePartitions: number
+  /**
+   * When the task's log was last seen to end exactly at our position, having done so for IDLE_TIMEOUT (at once for a
+   * log that holds nothing); epoch milliseconds, null while it is not idle.
+   */
+  readonly idleAsOf: number | null
+}
+
+/**
+ * One partition's life as a pure state machine: no clock, no Kafka, no logger, no randomness. Everything it does is
+ * decided by its restored state and the records it is given, so that every owner of a partition decides the same.
+ */
+export interface Task {
+  /** The next offset to be processed: one past the last record or skipped offset. */
+  readonly position: number
+  /** False while records below the committed offset are being replayed; nothing may be captured until then. */
+  readonly live: boolean
+  /** Processes records [from, to) of a batch; the batch's first unprocessed record must be at or past `position`. */
+  process(batch: RecordBatch): void
+  /** The log holds no (readable) record between `position` and `offset`: control batches, aborted or compacted ones. */
+  skipTo(offset: number): void
+  /**
+   * Everything to be told, in one synchronous step; records processed later belong to the next capture. Null when
+   * nothing has changed since the last one. Only to be called while `live`. What is captured must be sent and
+   * acknowledged, or this task must be thrown away and restored from the commit.
+   */
+  capture(input: CaptureInput): Capture | null
+  /** An offset that the task wants to read again, in the order asked for; null mostly. Reading it clears it. */
+  takeSeek(): number | null
+}
+
+/** How a task comes to life again: from the log range and the last commit, to a task and the offset to read next. */
+export interface TaskFactory<T extends Task> {
+  /**
+   * @param commit the committed offset and its metadata; null when nothing was ever committed for the partition
+   * @throws TidemarkError with a `refused_*` code when going on would be a silent reset
+   */
+  restore(partition: number, commit: Commit | null, log: LogRange, now: number): T
+}
