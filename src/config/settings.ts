@@ -4,11 +4,9 @@ export type Settings = {
   readonly consumerGroup: string
   readonly topics: {
     readonly source: string
-    readonly enriched: string
     readonly deadLetters: string
     readonly partials: string
     readonly results: string
-    readonly deviceStats: string
     readonly replicationFactor: number
     /** How many partitions `tidemark topics` gives a source topic that it creates. */
     readonly sourcePartitions: number
@@ -31,7 +29,7 @@ export type Settings = {
   /** Distinct values that a counter keeps for one dimension of one window. */
   readonly maxDimensionValues: number
   readonly maxEventBytes: number
-  /** Fields that an event must have beside user_id and timestamp; always sorted, always with those two. */
+  /** Fields without which an event is rejected: sorted, and always with user_id and timestamp. */
   readonly validationRequired: readonly EventField[]
   /** How often `aggregate` and `reduce` print statistics; 0 never. */
   readonly statsIntervalMs: number
@@ -45,10 +43,13 @@ export type EventField = 'user_id' | 'device_type' | 'device_id' | 'locale' | 't
 export type KafkaSettings = {
   readonly brokers: readonly string[]
   readonly clientId: string
+  /** The files' contents in PEM, read when the settings were loaded. */
   readonly tls: { readonly ca: string | null; readonly cert: string | null; readonly key: string | null } | null
   readonly sasl: {
     readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512' | 'oauthbearer'
+    /** May be empty for oauthbearer only. */
     readonly username: string
+    /** For oauthbearer the bearer token. */
     readonly password: string
   } | null
 }

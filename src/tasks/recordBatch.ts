@@ -5,6 +5,8 @@
  * Offsets are numbers (whole, at most 2^53 - 1) everywhere but inside src/kafka.
  */
 export interface RecordBatch {
+  /** The offset that was asked for: the batch holds every readable record in [baseOffset, nextOffset). */
+  readonly baseOffset: number
   /** How many records the batch holds. */
   readonly count: number
   /** The offset to read after this batch; it may lie past the last record by control or compacted records. */

@@ -9,7 +9,17 @@ export type Capture = {
   /** Record lists to be sent one after the other: a stage is acknowledged before the next is sent. */
   readonly stages: readonly (readonly OutputRecord[])[]
   readonly commit: Commit
+  /** What people should hear of: logged and counted once the capture is delivered. */
+  readonly notices: readonly Notice[]
 }
+
+/** Something worth a log line, without personal data. */
+export type Notice =
+  | { readonly kind: 'rejected'; readonly offset: number; readonly code: string }
+  | { readonly kind: 'gap'; readonly from: number; readonly to: number }
+  | { readonly kind: 'foreign_record'; readonly offset: number }
+  | { readonly kind: 'partial_too_late'; readonly window: number; readonly partition: number; readonly from: number }
+  | { readonly kind: 'parked'; readonly fromWindow: number }
 
 /** A record to be produced. The topic is named by role; the runtime knows the topic's real name. */
 export type OutputRecord = {
@@ -56,6 +66,8 @@ export type CaptureInput = {
 export interface Task {
   /** The next offset to be processed: one past the last record or skipped offset. */
   readonly position: number
+  /** Outputs waiting for the next capture: past a bound the runtime captures early and holds back records. */
+  readonly pending: number
   /** False while records below the committed offset are being replayed; nothing may be captured until then. */
   readonly live: boolean
   /** Processes records [from, to) of a batch; the batch's first unprocessed record must be at or past `position`. */

@@ -1,0 +1,138 @@
+import { Aggregate, type AggregateLimits } from '../aggregate/aggregate.ts'
+import { loadSettings } from '../config/load.ts'
+import type { Settings } from '../config/settings.ts'
+import { EXIT, exitCodeOf, TidemarkError } from '../errors.ts'
+import { OPTIONAL_FIELDS } from '../events/codes.ts'
+import { createTopicReader } from '../kafka/admin.ts'
+import { checkReachable, createKafka, type KafkaClient } from '../kafka/client.ts'
+import { createMembership } from '../kafka/membership.ts'
+import { groupName, type Stage, topicName } from '../kafka/names.ts'
+import { verifyTopicsForRole } from '../kafka/topics.ts'
+import { type Delivery, Worker, type WorkerListener } from '../runtime/worker.ts'
+import type { Commit, Notice, Task, TaskFactory } from '../tasks/task.ts'
+import { createLogger, type Log, sampled } from '../telemetry/log.ts'
+import { createStatistics } from '../telemetry/statistics.ts'
+import type { CommandContext } from './command.ts'
+import { untilSignalled } from './signals.ts'
+
+/** What is particular to one of the two stages; all else they share. */
+export type RoleSpec<T extends Task> = {
+  readonly stage: Stage
+  readonly flushIntervalMs: (settings: Settings) => number
+  readonly factory: (settings: Settings, limits: AggregateLimits) => TaskFactory<T>
+  readonly deliveries: (settings: Settings, kafka: KafkaClient) => Promise<DeliveryMaker>
+  /** Adds what the task holds in memory to the periodic statistics, and tells how many records it has processed. */
+  readonly survey: (task: T, into: Aggregate) => number
+}
+
+export type DeliveryMaker = {
+  readonly create: (partition: number, commitThroughGroup: (commit: Commit) => Promise<void>) => Delivery
+  readonly close: () => Promise<void>
+}
+
+export function aggregateLimits(settings: Settings): AggregateLimits {
+  return { dimensionValues: settings.maxDimensionValues, qualityFields: OPTIONAL_FIELDS.length }
+}
+
+/**
+ * One role's whole life: checks, join, work until a signal or a fault, drain, leave.
+ * @returns 0 when drained
+ * @throws TidemarkError whose exit code tells what to do; see exitCodeOf
+ */
+export async function runRole<T extends Task>(context: CommandContext, spec: RoleSpec<T>): Promise<number> {
+  const settings = loadSettings(context.env, context.readFile)
+  const log = createLogger(settings, { role: spec.stage })
+  const quiet = sampled(log, 10_000)
+  const kafkaLog = (level: 'warn', message: string, details: Readonly<Record<string, unknown>>) => {
+    quiet.write(level, 'kafka_client', { message, ...details })
+  }
+  await checkReachable(settings.kafka, kafkaLog)
+  const kafka = createKafka(settings.kafka, kafkaLog)
+  await verifyTopicsForRole(kafka, settings, spec.stage)
+  const topic = topicName(settings, spec.stage === 'aggregate' ? 'source' : 'partials')
+  const groupId = groupName(settings, spec.stage)
+  const reader = createTopicReader(kafka)
+  const deliveries = await spec.deliveries(settings, kafka)
+
+  const { promise: failure, reject: fail } = Promise.withResolvers<never>()
+  const worker = new Worker<T>({
+    factory: spec.factory(settings, aggregateLimits(settings)),
+    flushIntervalMs: spec.flushIntervalMs(settings),
+    idleTimeoutMs: settings.idleTimeoutMs,
+    join: listener => createMembership({ kafka, groupId, topic, settings, ...listener }),
+    readCommit: partition => reader.readCommit(groupId, topic, partition),
+    readLogRanges: () => reader.readLogRanges(topic),
+    createDelivery: deliveries.create,
+    on: listen(log, fail),
+  })
+  const statistics = reportStatistics(settings, log, worker, spec)
+  try {
+    log.info('starting', {
+      topic,
+      group: groupId,
+      generation: settings.generation,
+      window_size_ms: settings.windowSizeMs,
+    })
+    const signalled = untilSignalled()
+    await Promise.race([worker.start(), signalled, failure])
+    const signal = await Promise.race([signalled, failure])
+    log.info('draining', { signal })
+    await worker.drain()
+    log.info('drained')
+    return EXIT.done
+  } catch (error) {
+    log.fatal('ended', { err: error, exit_code: exitCodeOf(error) })
+    throw error
+  } finally {
+    clearInterval(statistics)
+    quiet.flush()
+    // The process ends next: connections that do not close at once are closed by that.
+    void reader.close()
+    void deliveries.close()
+  }
+}
+
+function listen(log: Log, fail: (error: unknown) => void): WorkerListener {
+  const often = sampled(log)
+  return {
+    assigned: (epoch, partitions) => log.info('assigned', { epoch, partitions }),
+    restored: (partition, position, committed) => log.info('restored', { partition, position, committed }),
+    live: (partition, position, sinceAssignedMs) => {
+      log.info('live', { partition, position, since_assigned_ms: sinceAssignedMs })
+    },
+    notice: (partition, notice) => reportNotice(often.write, partition, notice),
+    failed: (partition, error) => {
+      const { code, message } = error instanceof TidemarkError ? error : { code: 'unknown', message: String(error) }
+      often.write('warn', 'restoring', { partition, code, reason: message })
+    },
+    fatal: fail,
+  }
+}
+
+function reportNotice(write: Log['write'], partition: number, notice: Notice): void {
+  const { kind, ...details } = notice
+  const level = kind === 'rejected' ? 'warn' : 'error'
+  // The notice's own partition, where it has one, is the source's.
+  write(kind === 'parked' ? 'info' : level, kind, { at_partition: partition, ...details })
+}
+
+function reportStatistics<T extends Task>(
+  settings: Settings,
+  log: Log,
+  worker: Worker<T>,
+  spec: RoleSpec<T>,
+): NodeJS.Timeout | undefined {
+  if (settings.statsIntervalMs === 0) return undefined
+  const read = createStatistics(Date.now())
+  return setInterval(() => {
+    const held = new Aggregate(aggregateLimits(settings))
+    let processed = 0
+    let lag = 0
+    const views = worker.views()
+    for (const view of views) {
+      processed += spec.survey(view.task, held)
+      lag += view.lag ?? 0
+    }
+    log.info('statistics', read({ processed, lag, partitions: views.length, held }, Date.now()))
+  }, settings.statsIntervalMs)
+}

@@ -1,0 +1,157 @@
+import {
+  bool,
+  brokerList,
+  duration,
+  filePath,
+  identifier,
+  type Kind,
+  listOf,
+  oneOf,
+  size,
+  text,
+  topicName,
+  wholeNumber,
+  windowDuration,
+} from './kinds.ts'
+
+/** One setting: the name that it has in the environment and in the file is its key in `SCHEMA`. */
+export type Spec<T> = {
+  readonly kind: Kind<T>
+  /** The default as it would be written; null when the setting may be left out and then is off. */
+  readonly default: string | null
+  /** What it means, one sentence or two. */
+  readonly doc: string
+  /** A secret is never printed. */
+  readonly secret: boolean
+}
+
+function required<T>(kind: Kind<T>, fallback: string, doc: string): Spec<T> & { readonly default: string } {
+  return { kind, default: fallback, doc, secret: false }
+}
+
+function optional<T>(kind: Kind<T>, doc: string, secret = false): Spec<T> & { readonly default: null } {
+  return { kind, default: null, doc, secret }
+}
+
+/** Every setting, in the order of the reference. `tidemark config --docs` and the loader are made from this alone. */
+export const SCHEMA = {
+  CONFIG_FILE: optional(
+    filePath(),
+    'A YAML or JSON file of settings, with the names of this table as keys. The environment wins over it. Only read from the environment.',
+  ),
+  KAFKA_BROKERS: required(brokerList(), 'localhost:9092', 'The brokers to ask first.'),
+  KAFKA_CLIENT_ID: required(identifier(), 'tidemark', "The name of this process in the brokers' logs and quotas."),
+  KAFKA_TLS_ENABLED: required(bool(), 'false', 'Speak TLS to the brokers.'),
+  KAFKA_TLS_CA: optional(filePath(), "PEM file of the authorities that sign the brokers' certificates."),
+  KAFKA_TLS_CERT: optional(filePath(), 'PEM file of our own certificate, together with `KAFKA_TLS_KEY`.'),
+  KAFKA_TLS_KEY: optional(filePath(), "PEM file of our own certificate's key, together with `KAFKA_TLS_CERT`."),
+  KAFKA_SASL_MECHANISM: optional(
+    oneOf('plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'),
+    'How to sign in to the brokers. For oauthbearer the password is the bearer token, and the username may be left out.',
+  ),
+  KAFKA_SASL_USERNAME: optional(text('any text'), 'Who signs in.'),
+  KAFKA_SASL_PASSWORD: optional(text('any text'), 'With what, or use `KAFKA_SASL_PASSWORD_FILE`.', true),
+  KAFKA_SASL_PASSWORD_FILE: optional(
+    filePath(),
+    'A file that holds the password; one line break at its end is dropped.',
+  ),
+  CONSUMER_GROUP: required(
+    identifier(),
+    'tidemark',
+    'The first part of the consumer groups `<group>-aggregate` and `<group>-reduce`.',
+  ),
+  SOURCE_TOPIC: required(topicName(), 'user-login', 'The login events.'),
+  DLQ_TOPIC: required(topicName(), 'user-login-dlq', 'The dead letters.'),
+  PARTIALS_TOPIC: required(topicName(), 'login-partials', 'The partial aggregates, internal.'),
+  RESULTS_TOPIC: required(topicName(), 'aggregated-usage', "The windows' results, compacted."),
+  REPLICATION_FACTOR: required(wholeNumber(1, 100), '1', 'Copies of each partition of the topics that we create.'),
+  SOURCE_PARTITIONS: required(wholeNumber(1, 10_000), '12', 'Partitions of the source topic when we create it.'),
+  PARTIALS_PARTITIONS: required(
+    wholeNumber(1, 1_000),
+    '4',
+    'Partitions of the internal topics, fixed when they are created: another number needs a new `STREAM_GENERATION`.',
+  ),
+  DELIVERY: required(
+    oneOf('exactly-once', 'at-least-once'),
+    'at-least-once',
+    'Whether the aggregator writes in transactions. Totals are exact either way; the reducer always uses transactions.',
+  ),
+  STREAM_GENERATION: required(
+    wholeNumber(1, 1_000_000),
+    '1',
+    'Above 1, `-g<n>` is appended to the internal and result topics and to the groups: a new count beside the old one.',
+  ),
+  WINDOW_SIZE: required(windowDuration(), '10s', 'The length of a window.'),
+  ALLOWED_LATENESS: required(
+    duration('0', '7d'),
+    '30s',
+    "An event is late when its window ended longer ago than this on its partition's event-time clock.",
+  ),
+  MAX_FUTURE_SKEW: required(
+    duration('0', '7d'),
+    '5m',
+    "An event further ahead of its record's timestamp than this is rejected.",
+  ),
+  CORRECTION_HORIZON: required(
+    duration('0', '30d'),
+    '5m',
+    'For how long a final window can still be corrected by a partial that was under way.',
+  ),
+  FLUSH_INTERVAL: required(duration('10ms', '1m'), '1s', 'How often what was counted is sent and committed.'),
+  EMIT_INTERVAL: required(duration('10ms', '1h'), '1s', "How often a window's provisional result is renewed, at most."),
+  IDLE_TIMEOUT: required(
+    duration('100ms', '1h'),
+    '5s',
+    'A partition without new records for this long counts as idle, and its windows close as time passes.',
+  ),
+  SESSION_TIMEOUT: required(
+    duration('1s', '30m'),
+    '10s',
+    "A process that Kafka hears nothing from for this long loses its partitions. The broker's own least is 6s unless changed there.",
+  ),
+  CHUNK_SIZE: required(
+    wholeNumber(16, 16_777_216),
+    '65536',
+    'Offsets in a chunk: the most that a new owner ever has to read again.',
+  ),
+  MAX_WINDOWS: required(
+    wholeNumber(16, 10_000_000),
+    '20000',
+    'Windows that a reducer holds for one partition before it parks those furthest ahead.',
+  ),
+  MAX_DIMENSION_VALUES: required(
+    wholeNumber(1, 1_000_000),
+    '1000',
+    'Distinct values that one window counts for one dimension; past it the result says `exact: false`.',
+  ),
+  MAX_EVENT_BYTES: required(size('128B', '64MiB'), '1MiB', 'A longer event is rejected as `too_large`.'),
+  VALIDATION_REQUIRED: required(
+    listOf('user_id', 'device_type', 'device_id', 'locale', 'timestamp', 'app_version', 'ip'),
+    'user_id,timestamp',
+    'Fields without which an event is rejected. `user_id` and `timestamp` are required in any case.',
+  ),
+  STATS_INTERVAL: required(
+    duration('1s', '1h', 'orZero'),
+    '10s',
+    'How often `aggregate` and `reduce` print statistics; 0 never.',
+  ),
+  HTTP_PORT: required(wholeNumber(0, 65_535), '8080', 'Where a role answers HTTP; 0 takes any free port.'),
+  LOG_LEVEL: required(
+    oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    'info',
+    'The least severe lines that are logged.',
+  ),
+} satisfies Record<string, Spec<unknown>>
+
+export type SettingName = keyof typeof SCHEMA
+
+/** The parsed value of every setting; null for an optional one that was not given. */
+export type SettingValues = {
+  readonly [Name in SettingName]: (typeof SCHEMA)[Name] extends Spec<infer T> & { readonly default: infer D }
+    ? D extends string
+      ? T
+      : T | null
+    : never
+}
+
+export const SETTING_NAMES = Object.keys(SCHEMA) as readonly SettingName[]

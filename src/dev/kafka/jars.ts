@@ -1,0 +1,159 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { TidemarkError } from '../../errors.ts'
+import { missing, runProgram } from './java.ts'
+import { isProcessAlive } from './process.ts'
+
+const POM_FILE = join(import.meta.dirname, 'pom.xml')
+const PROJECT_FOLDER = join(import.meta.dirname, '..', '..', '..')
+const LOCK_WAIT_MS = 10 * 60_000
+const LOCK_POLL_MS = 200
+/** A lock without the name of its owner is given this long: its owner may be about to write it. */
+const NAMELESS_LOCK_MS = 10_000
+
+/** The folder's own statement of what belongs into it, written last, before the folder gets its name. */
+type Marker = {
+  readonly pomSha256: string
+  readonly jars: readonly { readonly name: string; readonly size: number; readonly sha256: string }[]
+}
+
+/**
+ * The folder with Kafka's jars, `<cache>/kafka-<version>/jars`. They are fetched by Maven when the folder is absent, damaged
+ * (names and sizes are compared at each call) or made from another pom; the first time that takes from 10 s to minutes. Two
+ * processes that do so at once wait for each other.
+ *
+ * @param cacheFolder where to keep them; by default `.cache` of the project
+ * @throws TidemarkError 'unreachable' when Maven is missing or fails
+ */
+export async function ensureKafkaJars(cacheFolder: string = join(PROJECT_FOLDER, '.cache')): Promise<string> {
+  const pom = await readFile(POM_FILE)
+  const pomSha256 = sha256(pom)
+  const folder = join(cacheFolder, `kafka-${kafkaVersion(pom.toString())}`)
+  if (await isWhole(folder, pomSha256)) return join(folder, 'jars')
+  await mkdir(cacheFolder, { recursive: true })
+  const unlock = await lock(`${folder}.lock`)
+  try {
+    // Another process may have done it while this one waited for the lock.
+    if (!(await isWhole(folder, pomSha256))) await fetchJars(folder, pomSha256)
+  } finally {
+    await unlock()
+  }
+  return join(folder, 'jars')
+}
+
+/** The version that the pom pins. */
+export function kafkaVersion(pom: string): string {
+  const version = /<kafka\.version>([\w.-]+)<\/kafka\.version>/.exec(pom)?.[1]
+  if (version === undefined) throw new TypeError(`${POM_FILE} names no kafka.version`)
+  return version
+}
+
+/** True when the folder holds what its marker says. Sizes only: this runs at each start of a broker. */
+async function isWhole(folder: string, pomSha256: string): Promise<boolean> {
+  try {
+    const marker = JSON.parse(await readFile(join(folder, 'jars.json'), 'utf8')) as Marker
+    if (marker.pomSha256 !== pomSha256) return false
+    const sizes = await Promise.all(marker.jars.map(async jar => (await stat(join(folder, 'jars', jar.name))).size))
+    return sizes.length > 0 && marker.jars.every((jar, index) => jar.size === sizes[index])
+  } catch {
+    // Absent, cut off, unreadable: the answer to each is to fetch the jars anew.
+    return false
+  }
+}
+
+/** Fetches into a folder of another name and renames it at the end, so that a half-filled one is never used. */
+async function fetchJars(folder: string, pomSha256: string): Promise<void> {
+  await removeLeftovers(folder)
+  const fresh = `${folder}.fetching-${process.pid}`
+  const jarFolder = join(fresh, 'jars')
+  await mkdir(jarFolder, { recursive: true })
+  try {
+    await runMaven(jarFolder)
+    const names = (await readdir(jarFolder)).filter(name => name.endsWith('.jar')).sort()
+    const jars = await Promise.all(names.map(async name => describeJar(jarFolder, name)))
+    const marker: Marker = { pomSha256, jars }
+    await writeFile(join(fresh, 'jars.json'), `${JSON.stringify(marker, null, 2)}\n`)
+    await rm(folder, { recursive: true, force: true })
+    await rename(fresh, folder)
+  } finally {
+    await rm(fresh, { recursive: true, force: true })
+  }
+}
+
+/** What processes left behind that died while fetching. */
+async function removeLeftovers(folder: string): Promise<void> {
+  const prefix = `${basename(folder)}.fetching-`
+  for (const name of await readdir(dirname(folder))) {
+    if (!name.startsWith(prefix) || isProcessAlive(Number(name.slice(prefix.length)))) continue
+    await rm(join(dirname(folder), name), { recursive: true, force: true })
+  }
+}
+
+async function describeJar(folder: string, name: string): Promise<Marker['jars'][number]> {
+  const bytes = await readFile(join(folder, name))
+  return { name, size: bytes.length, sha256: sha256(bytes) }
+}
+
+/** `-C` makes Maven fail on a jar whose checksum is not the registry's. Tried twice: a download may just break off. */
+async function runMaven(jarFolder: string): Promise<void> {
+  const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${jarFolder}`, '-DincludeScope=runtime']
+  let output = await runProgram('mvn', ['-q', '-B', '-C', '-f', POM_FILE, ...goal])
+  if (output.code === 'ENOENT') throw missing('Maven, once, to fetch its jars (`mvn` is not on PATH)')
+  if (output.code !== 0) output = await runProgram('mvn', ['-q', '-B', '-C', '-f', POM_FILE, ...goal])
+  if (output.code === 0) return
+  throw new TidemarkError(
+    'unreachable',
+    `Maven could not fetch the jars of the embedded Kafka broker (exit ${output.code}). It said:\n${output.text.trim().split('\n').slice(-15).join('\n')}`,
+    { retriable: true },
+  )
+}
+
+/**
+ * A folder is a lock: only one process can make it. A lock whose owner is dead is taken away; should two waiters do that at
+ * once, both fetch, and the later rename wins with the same content.
+ */
+async function lock(folder: string): Promise<() => Promise<void>> {
+  const deadline = Date.now() + LOCK_WAIT_MS
+  while (!(await tryMakeFolder(folder))) {
+    if (Date.now() > deadline) {
+      throw new TidemarkError(
+        'unreachable',
+        `Waited ${LOCK_WAIT_MS / 60_000} min for another process to fetch Kafka's jars: see ${folder}`,
+      )
+    }
+    if (await isAbandoned(folder)) await rm(folder, { recursive: true, force: true })
+    else await sleep(LOCK_POLL_MS)
+  }
+  await writeFile(join(folder, 'owner'), String(process.pid))
+  return () => rm(folder, { recursive: true, force: true })
+}
+
+async function tryMakeFolder(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+async function isAbandoned(folder: string): Promise<boolean> {
+  try {
+    const owner = Number(await readFile(join(folder, 'owner'), 'utf8'))
+    if (owner > 0) return !isProcessAlive(owner)
+  } catch {
+    // No owner named yet.
+  }
+  try {
+    return Date.now() - (await stat(folder)).mtimeMs > NAMELESS_LOCK_MS
+  } catch {
+    return false
+  }
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}

@@ -1,0 +1,54 @@
+import type { RecordBatch } from '../tasks/recordBatch.ts'
+import type { KafkaBatch, RawMessage } from './patches.ts'
+
+/** A record batch together with the end of its log (high watermark) when it was fetched. */
+export type FetchedBatch = RecordBatch & { readonly highWatermark: number }
+
+const NOTHING = new Uint8Array(0)
+
+/** A cursor over the records that kafkajs decoded; it makes no object of its own for a record. */
+class MessageCursor implements FetchedBatch {
+  readonly baseOffset: number
+  readonly count: number
+  readonly nextOffset: number
+  readonly highWatermark: number
+  offset = -1
+  timestamp = 0
+  keyBytes: Uint8Array = NOTHING
+  keyStart = -1
+  keyEnd = -1
+  valueBytes: Uint8Array = NOTHING
+  valueStart = -1
+  valueEnd = -1
+  readonly #messages: readonly RawMessage[]
+  #at = 0
+
+  constructor(batch: KafkaBatch) {
+    this.#messages = batch.messages
+    this.baseOffset = Number(batch.fetchedOffset)
+    this.count = batch.messages.length
+    // Reaches past trailing control, aborted and compacted records, which `messages` leaves out.
+    this.nextOffset = Number(batch.lastOffset()) + 1
+    this.highWatermark = Number(batch.highWatermark)
+  }
+
+  next(): boolean {
+    const message = this.#messages[this.#at++]
+    if (message === undefined) return false
+    const { key, value } = message
+    this.offset = +message.offset
+    this.timestamp = +message.timestamp
+    this.keyBytes = key ?? NOTHING
+    this.keyStart = key === null ? -1 : 0
+    this.keyEnd = key === null ? -1 : key.length
+    this.valueBytes = value ?? NOTHING
+    this.valueStart = value === null ? -1 : 0
+    this.valueEnd = value === null ? -1 : value.length
+    return true
+  }
+}
+
+/** @param batch what kafkajs hands to `eachBatch`; not copied, so it must not be changed while the cursor is used */
+export function toRecordBatch(batch: KafkaBatch): FetchedBatch {
+  return new MessageCursor(batch)
+}

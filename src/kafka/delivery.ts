@@ -1,0 +1,139 @@
+import type { Kafka, Producer, Transaction } from 'kafkajs'
+import { TidemarkError } from '../errors.ts'
+import type { PartitionPorts } from '../runtime/ports.ts'
+import type { Commit } from '../tasks/task.ts'
+import { javaPartitioner } from './client.ts'
+import { deliveryError } from './kafkaErrors.ts'
+import { type TopicNames, toRequests } from './outgoing.ts'
+
+/** How one partition's outputs and commit reach the brokers. */
+export type Delivery = Pick<PartitionPorts, 'fence' | 'begin' | 'send' | 'commit'> & {
+  /** Ends the delivery's own connections; an open transaction is left to the next fence. */
+  close(): Promise<void>
+}
+
+export type TransactionalDeliveryOptions = {
+  readonly kafka: Kafka
+  /** One per partition and stage (names.ts): a later owner's fence ends this one. */
+  readonly transactionalId: string
+  readonly groupId: string
+  readonly sourceTopic: string
+  readonly partition: number
+  readonly topicNames: TopicNames
+  /** After this time without a commit the broker aborts the transaction; 15,000 ms by default. */
+  readonly transactionTimeoutMs?: number
+}
+
+const TRANSACTION_TIMEOUT_MS = 15_000
+/** About 12 s of retries: past the transaction's time they could not succeed. */
+const TRANSACTION_RETRIES = 8
+
+type Epoch = { readonly producer: Producer; transaction: Transaction | null }
+
+/**
+ * Exactly once: records and commit become visible together, or not at all. After any failure every call but `fence`
+ * throws `fenced`.
+ */
+export function createTransactionalDelivery(options: TransactionalDeliveryOptions): Delivery {
+  const { kafka, transactionalId, groupId, sourceTopic, partition, topicNames } = options
+  let epoch: Epoch | null = null
+  let unused: Transaction | null = null
+
+  const discard = () => {
+    const old = epoch
+    epoch = null
+    unused = null
+    return old?.producer.disconnect().catch(() => {})
+  }
+  /** Runs a step of the present epoch; its failure ends the epoch. */
+  const step = async <T>(what: string, run: (current: Epoch) => Promise<T>): Promise<T> => {
+    const current = epoch
+    if (current === null) throw new TidemarkError('fenced', `${what}: ${transactionalId} has to be fenced anew`)
+    try {
+      return await run(current)
+    } catch (cause) {
+      if (epoch === current) void discard()
+      throw deliveryError(`${what} (${transactionalId})`, cause)
+    }
+  }
+  const open = (current: Epoch) => {
+    if (current.transaction === null) throw new TidemarkError('delivery_failed', 'no transaction has begun')
+    return current.transaction
+  }
+
+  return {
+    async fence() {
+      void discard()
+      const producer = kafka.producer({
+        transactionalId,
+        // Not `idempotent`: that makes connect() fetch a second, unused producer id. Transactions always are.
+        transactionTimeout: options.transactionTimeoutMs ?? TRANSACTION_TIMEOUT_MS,
+        maxInFlightRequests: 1,
+        allowAutoTopicCreation: false,
+        createPartitioner: javaPartitioner,
+        retry: { retries: TRANSACTION_RETRIES },
+      })
+      try {
+        await producer.connect()
+        // The first transaction() sends InitProducerId, which bumps the epoch and ends an owner's open transaction, and
+        // repeats it while that one is being ended. It is used by the first begin().
+        unused = await producer.transaction()
+        epoch = { producer, transaction: null }
+      } catch (cause) {
+        await producer.disconnect().catch(() => {})
+        throw deliveryError(`fence of ${transactionalId}`, cause)
+      }
+    },
+    begin: () =>
+      step('begin', async current => {
+        current.transaction = unused ?? (await current.producer.transaction())
+        unused = null
+      }),
+    send: records =>
+      step('send', async current => {
+        for (const topicMessages of toRequests(records, topicNames)) {
+          await open(current).sendBatch({ acks: -1, topicMessages })
+        }
+      }),
+    commit: ({ offset, metadata }: Commit) =>
+      step('commit', async current => {
+        const partitions = [{ partition, offset: String(offset), metadata }]
+        await open(current).sendOffsets({ consumerGroupId: groupId, topics: [{ topic: sourceTopic, partitions }] })
+        await open(current).commit()
+        current.transaction = null
+      }),
+    close: async () => await discard(),
+  }
+}
+
+/** A producer for everything that a process sends at least once; connect it before and disconnect it after use. */
+export function createSharedProducer(kafka: Kafka): Producer {
+  // Not idempotent: kafkajs loses one of two concurrent idempotent sends after an error, and repeats are harmless here.
+  return kafka.producer({ allowAutoTopicCreation: false, createPartitioner: javaPartitioner })
+}
+
+export type AtLeastOnceDeliveryOptions = {
+  readonly producer: Pick<Producer, 'sendBatch'>
+  readonly topicNames: TopicNames
+  /** Commits through the membership, in the generation that owns the partition. */
+  readonly commit: (commit: Commit) => Promise<void>
+}
+
+/** At least once: records are acknowledged before the commit; an earlier owner can only repeat them. */
+export function createAtLeastOnceDelivery({ producer, topicNames, commit }: AtLeastOnceDeliveryOptions): Delivery {
+  return {
+    fence: async () => {},
+    begin: async () => {},
+    async send(records) {
+      try {
+        for (const topicMessages of toRequests(records, topicNames)) {
+          await producer.sendBatch({ acks: -1, topicMessages })
+        }
+      } catch (cause) {
+        throw deliveryError('send', cause)
+      }
+    },
+    commit,
+    close: async () => {},
+  }
+}

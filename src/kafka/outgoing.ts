@@ -1,0 +1,55 @@
+import type { Message, TopicMessages } from 'kafkajs'
+import type { OutputRecord, OutputTopic } from '../tasks/task.ts'
+
+export type TopicNames = Readonly<Record<OutputTopic, string>>
+
+/**
+ * kafkajs makes one record batch of all that one request sends to a partition, and the broker refuses one of more than
+ * max.message.bytes (1 MiB by default).
+ */
+const REQUEST_BYTES = 768 * 1024
+const RECORD_OVERHEAD_BYTES = 32
+
+/** Splits records into requests that no broker finds too large, in their order; one large record goes alone. */
+export function toRequests(records: readonly OutputRecord[], names: TopicNames): TopicMessages[][] {
+  const requests: TopicMessages[][] = []
+  let messages = new Map<OutputTopic, Message[]>()
+  let bytes = 0
+  const close = () => {
+    if (messages.size > 0)
+      requests.push([...messages].map(([topic, list]) => ({ topic: names[topic], messages: list })))
+    messages = new Map()
+    bytes = 0
+  }
+  for (const record of records) {
+    const size = sizeOf(record)
+    if (bytes + size > REQUEST_BYTES) close()
+    bytes += size
+    const list = messages.get(record.topic)
+    if (list === undefined) messages.set(record.topic, [toMessage(record)])
+    else list.push(toMessage(record))
+  }
+  close()
+  return requests
+}
+
+function toMessage({ partition, key, value, headers }: OutputRecord): Message {
+  const message: Message = { key: toBuffer(key), value: value === null ? null : viewOf(value) }
+  if (partition !== null) message.partition = partition
+  if (headers !== undefined) {
+    message.headers = Object.fromEntries(
+      Object.entries(headers).map(([name, text]) => [name, typeof text === 'string' ? text : viewOf(text)]),
+    )
+  }
+  return message
+}
+
+const viewOf = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+const toBuffer = (key: OutputRecord['key']) => (key === null || typeof key === 'string' ? key : viewOf(key))
+
+function sizeOf({ key, value, headers }: OutputRecord): number {
+  let bytes = RECORD_OVERHEAD_BYTES + (key?.length ?? 0) + (value?.length ?? 0)
+  for (const name in headers) bytes += name.length + (headers[name]?.length ?? 0)
+  return bytes
+}

@@ -1,0 +1,134 @@
+import type { Cluster } from 'kafkajs'
+import { deliveryError, protocolTypeOf } from './kafkaErrors.ts'
+import { BatchClass, type RawMessage } from './patches.ts'
+
+/** A record as a reader of a whole topic sees it. Timestamp: epoch milliseconds. */
+export type ReadMessage = {
+  readonly partition: number
+  readonly offset: number
+  readonly timestamp: number
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: RawMessage['headers']
+}
+
+export type ReadAllOptions = {
+  readonly topic: string
+  /** Leaves out what an open or aborted transaction wrote; the end is then the last stable offset. */
+  readonly readCommitted: boolean
+  /** Called in offset order within a partition; awaited when it returns a promise. */
+  onMessage(message: ReadMessage): void | Promise<void>
+  /** First offsets by partition; the log's start where absent or before it. */
+  readonly fromOffsets?: ReadonlyMap<number, number>
+  /** Ends (exclusive) by partition; the present end where absent. Only the partitions named are read when given. */
+  readonly toOffsets?: ReadonlyMap<number, number>
+}
+
+type Range = { position: number; readonly end: number }
+
+const FETCH_WAIT_MS = 100
+const PARTITION_FETCH_BYTES = 1024 * 1024
+const FETCH_BYTES = 16 * 1024 * 1024
+const READ_COMMITTED = 1
+const FAILURES_IN_A_ROW = 20
+const RETRY_MS = 250
+
+/** Reads a topic without a consumer group, each partition up to the end that it had at the call. */
+export async function readAll(cluster: Cluster, options: ReadAllOptions): Promise<void> {
+  const { topic } = options
+  await cluster.addTargetTopic(topic)
+  const ranges = await openRanges(cluster, options)
+  let failures = 0
+  for (;;) {
+    const pending = [...ranges].filter(([, { position, end }]) => position < end).map(([partition]) => partition)
+    if (pending.length === 0) return
+    try {
+      const leaders = Object.entries(cluster.findLeaderForPartitions(topic, pending))
+      const reads = leaders.map(([nodeId, partitions]) => readOnce(cluster, options, nodeId, partitions, ranges))
+      // All have to end before any is repeated: a handler may still be at work on another leader's records.
+      const failed = (await Promise.allSettled(reads)).find(read => read.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+      failures = 0
+    } catch (error) {
+      if (error instanceof HandlerError) throw error.cause
+      const lost = protocolTypeOf(error) === 'OFFSET_OUT_OF_RANGE'
+      if (lost || ++failures >= FAILURES_IN_A_ROW) throw deliveryError(`read of ${topic}`, error)
+      await new Promise(resolve => setTimeout(resolve, RETRY_MS))
+      await cluster.refreshMetadata()
+    }
+  }
+}
+
+/** Keeps what the caller's own function threw apart from what Kafka did. */
+class HandlerError extends Error {}
+
+async function openRanges(cluster: Cluster, options: ReadAllOptions): Promise<Map<number, Range>> {
+  const { topic, fromOffsets, toOffsets } = options
+  const partitions = cluster
+    .findTopicPartitionMetadata(topic)
+    .map(({ partitionId: partition }) => ({ partition }))
+    .filter(({ partition }) => toOffsets === undefined || toOffsets.has(partition))
+  const offsets = async (fromBeginning: boolean) => {
+    const [found] = await cluster.fetchTopicsOffset([{ topic, partitions, fromBeginning }])
+    return new Map(found?.partitions.map(({ partition, offset }) => [partition, Number(offset)]))
+  }
+  const starts = await offsets(true)
+  const ends = await offsets(false)
+  const ranges = new Map<number, Range>()
+  for (const { partition } of partitions) {
+    const end = ends.get(partition) ?? 0
+    ranges.set(partition, {
+      position: Math.max(fromOffsets?.get(partition) ?? 0, starts.get(partition) ?? 0),
+      end: Math.min(toOffsets?.get(partition) ?? end, end),
+    })
+  }
+  return ranges
+}
+
+async function readOnce(
+  cluster: Cluster,
+  options: ReadAllOptions,
+  nodeId: string,
+  partitions: readonly number[],
+  ranges: ReadonlyMap<number, Range>,
+): Promise<void> {
+  const broker = await cluster.findBroker({ nodeId })
+  const wanted = partitions.map(partition => ({
+    partition,
+    fetchOffset: String(ranges.get(partition)?.position),
+    maxBytes: PARTITION_FETCH_BYTES,
+  }))
+  const { responses } = (await broker.fetch({
+    topics: [{ topic: options.topic, partitions: wanted }],
+    isolationLevel: options.readCommitted ? READ_COMMITTED : 0,
+    maxWaitTime: FETCH_WAIT_MS,
+    minBytes: 1,
+    maxBytes: FETCH_BYTES,
+  })) as { responses: { partitions: { partition: number }[] }[] }
+  for (const data of responses.flatMap(response => response.partitions)) {
+    const range = ranges.get(data.partition)
+    if (range !== undefined) await deliver(options, data, range)
+  }
+}
+
+async function deliver(options: ReadAllOptions, data: { partition: number }, range: Range): Promise<void> {
+  const batch = new BatchClass(options.topic, String(range.position), data)
+  if (batch.rawMessages.length === 0) return
+  for (const { offset, timestamp, key, value, headers } of batch.messages) {
+    if (Number(offset) >= range.end) break
+    const message = {
+      partition: data.partition,
+      offset: Number(offset),
+      timestamp: Number(timestamp),
+      key,
+      value,
+      headers,
+    }
+    try {
+      await options.onMessage(message)
+    } catch (cause) {
+      throw new HandlerError('the handler failed', { cause })
+    }
+  }
+  range.position = Number(batch.lastOffset()) + 1
+}

@@ -1,0 +1,198 @@
+import type { Admin, Kafka } from 'kafkajs'
+import type { Settings } from '../config/settings.ts'
+import { TidemarkError } from '../errors.ts'
+import { fetchPartitionCounts, fetchTopicConfig } from './admin.ts'
+import { deliveryError } from './kafkaErrors.ts'
+import { type Stage, type TopicRole, topicName } from './names.ts'
+
+export type PlannedTopic = {
+  readonly role: TopicRole
+  readonly name: string
+  readonly partitions: number
+  readonly replicationFactor: number
+  readonly config: Readonly<Record<string, string>>
+}
+
+/** A topic that is not as planned. `fatal`: counts could become wrong, so nothing starts. */
+export type TopicDifference = {
+  readonly topic: string
+  readonly kind: 'missing' | 'partitions' | 'setting'
+  readonly fatal: boolean
+  /** One line: what is, what is wanted, how to change it. */
+  readonly text: string
+}
+
+export type TopicReport = { readonly created: readonly string[]; readonly differences: readonly TopicDifference[] }
+
+const DAY_MS = 24 * 60 * 60 * 1000
+/** A dead letter is the original record and its headers: it needs more room than a source topic's 1 MiB. */
+const DEAD_LETTER_BYTES = 2 * 1024 * 1024
+const REMEDY = "run 'tidemark topics'"
+
+/** The topics that the stages need, with the settings that their correctness rests on. */
+export function topicPlan(settings: Settings): readonly PlannedTopic[] {
+  const { sourcePartitions, partialsPartitions, replicationFactor } = settings.topics
+  const minInSync = { 'min.insync.replicas': replicationFactor >= 3 ? '2' : '1' }
+  const plan = (role: TopicRole, partitions: number, config: Record<string, string>): PlannedTopic => ({
+    role,
+    name: topicName(settings, role),
+    partitions,
+    replicationFactor,
+    config: { ...config, ...minInSync },
+  })
+  return [
+    plan('source', sourcePartitions, { 'message.timestamp.type': 'CreateTime' }),
+    plan('deadLetters', sourcePartitions, { 'max.message.bytes': String(DEAD_LETTER_BYTES) }),
+    plan('partials', partialsPartitions, {
+      'cleanup.policy': 'delete',
+      'message.timestamp.type': 'LogAppendTime',
+      'retention.ms': String(partialsRetentionMs(settings)),
+      'retention.bytes': '-1',
+    }),
+    plan('results', partialsPartitions, { 'cleanup.policy': 'compact' }),
+  ]
+}
+
+/** How long a partial may be asked for again, milliseconds: its window's whole life and a day to be away. */
+export function partialsRetentionMs(settings: Settings): number {
+  return settings.windowSizeMs + settings.allowedLatenessMs + settings.correctionHorizonMs + DAY_MS
+}
+
+/**
+ * Creates the topics that are missing and compares the others with the plan.
+ * @throws TidemarkError `refused_topic` when the brokers refuse to create one
+ */
+export async function ensureTopics(kafka: Kafka, settings: Settings): Promise<TopicReport> {
+  return await withAdmin(kafka, async admin => {
+    const plan = topicPlan(settings)
+    const existing = await fetchPartitionCounts(
+      admin,
+      plan.map(topic => topic.name),
+    )
+    const missing = plan.filter(topic => !existing.has(topic.name))
+    if (missing.length > 0) await createTopics(admin, missing)
+    const present = plan.filter(topic => existing.has(topic.name))
+    const differences = await compareTopics(admin, settings, present, existing)
+    return { created: missing.map(topic => topic.name), differences }
+  })
+}
+
+/** Compares all planned topics with what there is, creating none. */
+export async function compareAllTopics(kafka: Kafka, settings: Settings): Promise<readonly TopicDifference[]> {
+  return await withAdmin(kafka, async admin => {
+    const plan = topicPlan(settings)
+    const existing = await fetchPartitionCounts(
+      admin,
+      plan.map(topic => topic.name),
+    )
+    return await compareTopics(admin, settings, plan, existing)
+  })
+}
+
+const NEEDED: Readonly<Record<Stage, readonly TopicRole[]>> = {
+  aggregate: ['source', 'deadLetters', 'partials'],
+  reduce: ['source', 'deadLetters', 'partials', 'results'],
+}
+
+/**
+ * @throws TidemarkError `refused_topic` or `refused_partition_count`, naming the remedy, when a topic that the role needs
+ * is missing or would make its counts wrong
+ */
+export async function verifyTopicsForRole(kafka: Kafka, settings: Settings, role: Stage): Promise<void> {
+  const names = new Set(NEEDED[role].map(needed => topicName(settings, needed)))
+  const fatal = (await compareAllTopics(kafka, settings)).filter(({ topic, fatal }) => fatal && names.has(topic))
+  if (fatal.length === 0) return
+  const code = fatal.some(({ kind }) => kind === 'partitions') ? 'refused_partition_count' : 'refused_topic'
+  throw new TidemarkError(code, `${role} cannot start: ${fatal.map(({ text }) => text).join('; ')}`)
+}
+
+async function createTopics(admin: Admin, topics: readonly PlannedTopic[]): Promise<void> {
+  try {
+    await admin.createTopics({
+      waitForLeaders: true,
+      topics: topics.map(({ name, partitions, replicationFactor, config }) => ({
+        topic: name,
+        numPartitions: partitions,
+        replicationFactor,
+        configEntries: Object.entries(config).map(([key, value]) => ({ name: key, value })),
+      })),
+    })
+  } catch (cause) {
+    const reasons = (cause as { errors?: Error[] }).errors?.map(error => error.message) ?? [(cause as Error).message]
+    const names = topics.map(topic => topic.name).join(', ')
+    throw new TidemarkError('refused_topic', `the brokers refuse to create ${names}: ${reasons.join('; ')}`, { cause })
+  }
+}
+
+async function compareTopics(
+  admin: Admin,
+  settings: Settings,
+  plan: readonly PlannedTopic[],
+  existing: ReadonlyMap<string, number>,
+): Promise<TopicDifference[]> {
+  const differences: TopicDifference[] = []
+  for (const topic of plan) {
+    const partitions = existing.get(topic.name)
+    if (partitions === undefined) {
+      const text = `topic ${topic.name} does not exist; ${REMEDY} to create it`
+      differences.push({ topic: topic.name, kind: 'missing', fatal: true, text })
+      continue
+    }
+    const config = await fetchTopicConfig(admin, topic.name)
+    differences.push(...comparePartitions(topic, partitions), ...compareConfig(topic, config, settings))
+  }
+  return differences
+}
+
+/** Differences in the partition count alone; pure. */
+export function comparePartitions(topic: PlannedTopic, partitions: number): TopicDifference[] {
+  if (partitions === topic.partitions) return []
+  const fatal = topic.role === 'partials'
+  const tooFew = partitions < topic.partitions && topic.role !== 'results'
+  const alter = `kafka-topics --alter --topic ${topic.name} --partitions ${topic.partitions}`
+  const renew = `set PARTIALS_PARTITIONS=${partitions}, or begin a new generation with 'tidemark topics rewind'`
+  const how = fatal ? renew : tooFew ? alter : 'nothing has to be done'
+  const text = `topic ${topic.name} has ${partitions} partitions, planned are ${topic.partitions}: ${how}`
+  return [{ topic: topic.name, kind: 'partitions', fatal, text }]
+}
+
+/** Differences in a topic's settings; pure. A longer retention than planned is none. */
+export function compareConfig(
+  topic: PlannedTopic,
+  actual: Readonly<Record<string, string>>,
+  settings: Settings,
+): TopicDifference[] {
+  const differences: TopicDifference[] = []
+  for (const [name, wanted] of Object.entries(topic.config)) {
+    const is = actual[name]
+    if (is === undefined || is === wanted || isEnough(name, is, wanted)) continue
+    const change = `kafka-configs --alter --topic ${topic.name} --add-config ${name}=${wanted}`
+    const reason = name === 'retention.ms' ? ` (at least ${partialsRetentionMs(settings)} ms)` : ''
+    differences.push({
+      topic: topic.name,
+      kind: 'setting',
+      // What the reducer may need again must still be there, and finality rests on the broker's own timestamps.
+      fatal: topic.role === 'partials' && name !== 'min.insync.replicas',
+      text: `topic ${topic.name} has ${name}=${is}, wanted is ${wanted}${reason}: ${change}`,
+    })
+  }
+  return differences
+}
+
+function isEnough(name: string, is: string, wanted: string): boolean {
+  if (name === 'retention.ms') return is === '-1' || Number(is) >= Number(wanted)
+  if (name === 'max.message.bytes' || name === 'min.insync.replicas') return Number(is) >= Number(wanted)
+  return false
+}
+
+export async function withAdmin<T>(kafka: Kafka, use: (admin: Admin) => Promise<T>): Promise<T> {
+  const admin = kafka.admin()
+  try {
+    await admin.connect()
+    return await use(admin)
+  } catch (cause) {
+    throw deliveryError('the administration of topics', cause)
+  } finally {
+    await admin.disconnect()
+  }
+}

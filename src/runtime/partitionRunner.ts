@@ -1,0 +1,309 @@
+import { type ErrorCode, invariant, TidemarkError } from '../errors.ts'
+import type { RecordBatch } from '../tasks/recordBatch.ts'
+import type { Capture, Commit, LogRange, Notice, Task, TaskFactory } from '../tasks/task.ts'
+import { Idleness } from './idleness.ts'
+import type { PartitionPorts } from './ports.ts'
+
+/**
+ * restoring: the owner's state is being built from the commit; records are not taken.
+ * running: records are processed; below the committed offset with outputs muted, from there on live.
+ * stopped: this owner is done. What it still has under way may end, and changes nothing.
+ */
+export type RunnerState = 'restoring' | 'running' | 'stopped'
+
+const TRANSITIONS: Readonly<Record<RunnerState, readonly RunnerState[]>> = {
+  restoring: ['running', 'restoring', 'stopped'],
+  running: ['restoring', 'stopped'],
+  stopped: [],
+}
+
+export type RunnerOptions<T extends Task> = {
+  readonly partition: number
+  readonly factory: TaskFactory<T>
+  readonly ports: PartitionPorts
+  readonly idleTimeoutMs: number
+  /** Wall clock, epoch milliseconds. */
+  readonly now: () => number
+  /** Waits between tries of a restore. */
+  readonly sleep: (ms: number) => Promise<void>
+  /** Number of partitions of the task's source topic, as last known. */
+  readonly sourcePartitions: () => number
+  readonly on: RunnerListener
+}
+
+/** What the process wants to hear of one partition's life. */
+export type RunnerListener = {
+  readonly restored?: (position: number, committed: number | null) => void
+  readonly live?: (position: number) => void
+  readonly delivered?: (capture: Capture) => void
+  readonly notice?: (notice: Notice) => void
+  /** A step failed; the state is thrown away and restored. */
+  readonly failed?: (error: unknown) => void
+  /** Going on would lose or repeat events, or is a programmer's error: the process must end. */
+  readonly fatal: (error: unknown) => void
+}
+
+/** Tries before a log that ends below the commit is believed: a new leader's high watermark lags for a moment. */
+const BEYOND_LOG_TRIES = 5
+const FIRST_WAIT_MS = 100
+const LONGEST_WAIT_MS = 5_000
+/** Outputs waiting in a task before records are held back until they are told. */
+const MAX_PENDING = 4_000
+
+/** One owner's life with one partition: restore, process, capture, send, commit; on any doubt, begin again. */
+export class PartitionRunner<T extends Task> {
+  readonly #options: RunnerOptions<T>
+  readonly #ports: PartitionPorts
+  readonly #idleness = new Idleness()
+  #state: RunnerState = 'restoring'
+  #task: T | null = null
+  #flushing: Promise<void> | null = null
+  #restoring: Promise<void> | null = null
+  #lastCommit: Commit | null = null
+  #wasLive = false
+  #heldBack = false
+
+  constructor(options: RunnerOptions<T>) {
+    this.#options = options
+    this.#ports = options.ports
+  }
+
+  get partition(): number {
+    return this.#options.partition
+  }
+
+  get state(): RunnerState {
+    return this.#state
+  }
+
+  /** The task while it is running, for statistics and health. */
+  get task(): T | null {
+    return this.#task
+  }
+
+  /** Whether the committed offset is reached and outputs flow. */
+  get live(): boolean {
+    return this.#task?.live ?? false
+  }
+
+  /** Begins the partition's life; resolves once records may flow. Never rejects: see `fatal`. */
+  start(): Promise<void> {
+    return this.#restore()
+  }
+
+  /**
+   * Goes on after a rebalance that left the partition with us. The state is kept only when the broker's commit is still
+   * the one that we wrote; else somebody else has owned it meanwhile.
+   */
+  async resume(): Promise<void> {
+    await this.#restoring
+    await this.#flushing
+    const task = this.#task
+    if (this.#state !== 'running' || task === null) return
+    try {
+      const commit = await this.#ports.readCommit()
+      if (this.#task !== task) return
+      if (!sameCommit(commit, this.#lastCommit)) throw new TidemarkError('unassigned', 'another owner has committed')
+      this.#ports.seek(task.position)
+      this.#ports.resume()
+    } catch (error) {
+      if (this.#task === task) await this.#startOver(error)
+    }
+  }
+
+  /** Gives the partition records. Ignored unless they begin exactly at the task's position. */
+  deliver(batch: RecordBatch): void {
+    const task = this.#task
+    if (this.#state !== 'running' || task === null || batch.baseOffset !== task.position) return
+    this.#guarded(() => task.process(batch))
+  }
+
+  /** The log holds nothing readable between `from` and `to`. */
+  advance(from: number, to: number): void {
+    const task = this.#task
+    if (this.#state !== 'running' || task === null || from !== task.position) return
+    this.#guarded(() => task.skipTo(to))
+  }
+
+  /** Takes a look at the log's range, begun at `asOf` when the task stood at `position`. */
+  observe(position: number, log: LogRange, asOf: number): void {
+    this.#idleness.observe(position, log, asOf)
+  }
+
+  /**
+   * Tells and commits what there is to tell. One flush at a time; a call during one joins it. On any failure the owner's
+   * state is thrown away and restored, because the outcome is unknown.
+   */
+  flush(): Promise<void> {
+    if (this.#flushing !== null) return this.#flushing
+    if (this.#state !== 'running' || this.#task === null || !this.#task.live) return Promise.resolve()
+    this.#flushing = this.#flush(this.#task).finally(() => {
+      this.#flushing = null
+    })
+    return this.#flushing
+  }
+
+  /** A last flush, then the end: what the drain of a leaving owner does. */
+  async drain(): Promise<void> {
+    await this.#flushing
+    await this.flush()
+    this.stop()
+  }
+
+  /** The end of this owner. Nothing of it is told any more but what is already on its way. */
+  stop(): void {
+    if (this.#state !== 'stopped') this.#become('stopped')
+    this.#task = null
+  }
+
+  /** Throws the state away and restores it from the commit, for example after the log's start moved past our position. */
+  async startOver(reason: unknown): Promise<void> {
+    if (this.#state === 'running') await this.#startOver(reason)
+  }
+
+  async #flush(task: T): Promise<void> {
+    let capture: Capture | null
+    try {
+      capture = task.capture({
+        now: this.#options.now(),
+        sourcePartitions: this.#options.sourcePartitions(),
+        idleAsOf: this.#idleness.asOf(task.position, this.#options.idleTimeoutMs),
+      })
+    } catch (error) {
+      this.#fatal(error)
+      return
+    }
+    // In the same synchronous step as the capture: no record of the old position may come in between.
+    const seekTo = task.takeSeek()
+    if (seekTo !== null) this.#ports.seek(seekTo)
+    if (capture === null) return
+    try {
+      await this.#deliverCapture(task, capture)
+    } catch (error) {
+      if (this.#task === task) await this.#startOver(error)
+    }
+  }
+
+  /** Each step waits for the one before: a commit never passes an unacknowledged partial. */
+  async #deliverCapture(task: T, capture: Capture): Promise<void> {
+    await this.#ports.begin()
+    for (const stage of capture.stages) {
+      if (this.#task !== task) return
+      if (stage.length > 0) await this.#ports.send(stage)
+    }
+    if (this.#task !== task) return
+    await this.#ports.commit(capture.commit)
+    if (this.#task !== task) return
+    this.#lastCommit = capture.commit
+    this.#options.on.delivered?.(capture)
+    for (const notice of capture.notices) this.#options.on.notice?.(notice)
+    if (this.#heldBack) {
+      this.#heldBack = false
+      this.#ports.resume()
+    }
+  }
+
+  async #startOver(error: unknown): Promise<void> {
+    this.#options.on.failed?.(error)
+    await this.#restore()
+  }
+
+  #restore(): Promise<void> {
+    if (this.#state === 'stopped') return Promise.resolve()
+    if (this.#restoring !== null) return this.#restoring
+    this.#become('restoring')
+    this.#task = null
+    this.#wasLive = false
+    this.#heldBack = false
+    this.#ports.pause()
+    this.#restoring = this.#restoreUntilDone().finally(() => {
+      this.#restoring = null
+    })
+    return this.#restoring
+  }
+
+  async #restoreUntilDone(): Promise<void> {
+    let wait = FIRST_WAIT_MS
+    let beyondLog = 0
+    while (this.#state === 'restoring') {
+      try {
+        await this.#restoreOnce()
+        return
+      } catch (error) {
+        const lagging = codeOf(error) === 'refused_beyond_log' && ++beyondLog < BEYOND_LOG_TRIES
+        if (!lagging && isFatal(error)) {
+          this.#fatal(error)
+          return
+        }
+        this.#options.on.failed?.(error)
+        await this.#options.sleep(wait)
+        wait = Math.min(wait * 2, LONGEST_WAIT_MS)
+      }
+    }
+  }
+
+  async #restoreOnce(): Promise<void> {
+    const { factory, partition, now, on } = this.#options
+    await this.#ports.fence()
+    if (this.#state !== 'restoring') return
+    // After the fence: no earlier owner's transaction can still change the commit.
+    const commit = await this.#ports.readCommit()
+    if (this.#state !== 'restoring') return
+    const log = await this.#ports.readLogRange()
+    if (this.#state !== 'restoring') return
+    const task = factory.restore(partition, commit, log, now())
+    this.#task = task
+    this.#lastCommit = commit
+    this.#become('running')
+    this.#ports.seek(task.position)
+    this.#ports.resume()
+    on.restored?.(task.position, commit?.offset ?? null)
+    this.#noticeLive(task)
+  }
+
+  #guarded(step: () => void): void {
+    const task = this.#task as T
+    try {
+      step()
+    } catch (error) {
+      this.#fatal(error)
+      return
+    }
+    this.#noticeLive(task)
+    if (task.pending > MAX_PENDING && task.live && !this.#heldBack) {
+      this.#heldBack = true
+      this.#ports.pause()
+      void this.flush()
+    }
+  }
+
+  #noticeLive(task: T): void {
+    if (this.#wasLive || !task.live) return
+    this.#wasLive = true
+    this.#options.on.live?.(task.position)
+  }
+
+  #fatal(error: unknown): void {
+    this.stop()
+    this.#options.on.fatal(error)
+  }
+
+  #become(state: RunnerState): void {
+    invariant(TRANSITIONS[this.#state].includes(state), `a runner goes from ${this.#state} to ${state}`)
+    this.#state = state
+  }
+}
+
+/** Fatal: refusals, and errors that are not ours (a programmer's). All else is the outside's, and worth another try. */
+function isFatal(error: unknown): boolean {
+  const code = codeOf(error)
+  return code === null || code.startsWith('refused_')
+}
+
+function codeOf(error: unknown): ErrorCode | null {
+  return error instanceof TidemarkError ? error.code : null
+}
+
+function sameCommit(a: Commit | null, b: Commit | null): boolean {
+  return a !== null && b !== null && a.offset === b.offset && a.metadata === b.metadata
+}

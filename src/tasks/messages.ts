@@ -1,0 +1,84 @@
+import type { AggregateJson } from '../aggregate/aggregate.ts'
+import type { Gap } from '../windows/gaps.ts'
+
+/** Cumulative since the generation began: accepted + late + the sum of rejected = records delivered. */
+export type Totals = {
+  accepted: number
+  late: number
+  rejected: Record<string, number>
+}
+
+/**
+ * A true statement about a prefix: of the records of source partition `p` with offsets in [from, through), those accepted
+ * into window `w` add up to exactly `aggregate`.
+ */
+export type PartialMessage = {
+  readonly kind: 'partial'
+  readonly generation: number
+  /** Window index. */
+  readonly w: number
+  readonly p: number
+  /** Start of the chunk (or sub-chunk) that the aggregate counts. */
+  readonly from: number
+  /** The partition's clock at `from`, epoch milliseconds. */
+  readonly clockAtFrom: number
+  readonly through: number
+  /** One past the offset of the last event counted. */
+  readonly last: number
+  readonly aggregate: AggregateJson
+}
+
+/** Everything that partition `p` has to say below `through` has been said before this record. */
+export type ProgressMessage = {
+  readonly kind: 'progress'
+  readonly generation: number
+  readonly p: number
+  /** Number of source partitions known to the sender. */
+  readonly of: number
+  readonly through: number
+  /** Greatest min(event time, record timestamp) below `through`, epoch milliseconds; 0 before the first event. */
+  readonly clock: number
+  /** When the partition was last proven to have nothing past `through`, epoch milliseconds; null when it is not idle. */
+  readonly idleAsOf: number | null
+  readonly totals: Totals
+  readonly gaps: readonly Gap[]
+}
+
+export type Message = PartialMessage | ProgressMessage
+
+/** Version of the two records' JSON; a reader leaves others alone. */
+const MESSAGE_VERSION = 1
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+export function encodeMessage(message: Message): Uint8Array {
+  const { kind, generation, ...rest } = message
+  return encoder.encode(JSON.stringify({ v: MESSAGE_VERSION, kind, g: generation, ...rest }))
+}
+
+/** @returns null when the bytes are no message of this version: somebody else's record, to be left alone and reported */
+export function decodeMessage(bytes: Uint8Array, start: number, end: number): Message | null {
+  if (start < 0) return null
+  let json: unknown
+  try {
+    json = JSON.parse(decoder.decode(bytes.subarray(start, end)))
+  } catch {
+    return null
+  }
+  if (typeof json !== 'object' || json === null) return null
+  const { v, kind, g, ...rest } = json as Record<string, unknown>
+  if (v !== MESSAGE_VERSION || typeof g !== 'number') return null
+  if (kind === 'partial' && areNumbers(rest, ['w', 'p', 'from', 'clockAtFrom', 'through', 'last'])) {
+    if (typeof rest.aggregate !== 'object' || rest.aggregate === null) return null
+    return { kind, generation: g, ...rest } as PartialMessage
+  }
+  if (kind === 'progress' && areNumbers(rest, ['p', 'of', 'through', 'clock']) && Array.isArray(rest.gaps)) {
+    return { kind, generation: g, ...rest } as unknown as ProgressMessage
+  }
+  return null
+}
+
+function areNumbers(json: Record<string, unknown>, names: readonly string[]): boolean {
+  return names.every(name => Number.isFinite(json[name]))
+}

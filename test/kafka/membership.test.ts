@@ -1,0 +1,307 @@
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import type { KafkaSettings } from '../../src/config/settings.ts'
+import { type EmbeddedKafka, startKafka } from '../../src/dev/kafka/embeddedKafka.ts'
+import { createTopicReader, type TopicReader } from '../../src/kafka/admin.ts'
+import { createBatchSender, type KafkaBatchSender } from '../../src/kafka/batchSender.ts'
+import { createKafka, type KafkaOptions } from '../../src/kafka/client.ts'
+import { createTransactionalDelivery } from '../../src/kafka/delivery.ts'
+import { createMembership, type Membership, type MembershipOptions } from '../../src/kafka/membership.ts'
+import { withAdmin } from '../../src/kafka/topics.ts'
+
+const SESSION_MS = 6_000
+const TOPIC_NAMES = { partials: 'unused', results: 'unused', deadLetters: 'unused' }
+
+let broker: EmbeddedKafka
+let settings: KafkaSettings
+let sender: KafkaBatchSender
+let reader: TopicReader
+let running: Membership[] = []
+let serial = 0
+
+const client = (options?: KafkaOptions) => createKafka(settings, () => {}, options)
+
+beforeAll(async () => {
+  broker = await startKafka()
+  settings = { brokers: [broker.brokers], clientId: 'test', tls: null, sasl: null }
+  sender = await createBatchSender(settings)
+  reader = createTopicReader(client())
+})
+afterEach(async () => {
+  await Promise.all(running.map(member => member.stop()))
+  running = []
+})
+afterAll(async () => {
+  await Promise.all([reader?.close(), sender?.close()])
+  await broker?.stop()
+})
+
+async function createTopic(partitions: number): Promise<string> {
+  const topic = `members-${++serial}`
+  const topics = [{ topic, numPartitions: partitions, replicationFactor: 1 }]
+  await withAdmin(client(), admin => admin.createTopics({ topics, waitForLeaders: true }))
+  return topic
+}
+
+async function produce(topic: string, partition: number, count: number): Promise<void> {
+  const messages = Array.from({ length: count }, (_, i) => ({ key: `k${i}`, value: `v${i}`, timestamp: 1_000 + i }))
+  await sender.send(topic, partition, messages)
+}
+
+/** A member that starts every partition at its commit (or 0) and writes down all that it is told. */
+function join(topic: string, options: Partial<MembershipOptions> & { readonly kafkaOptions?: KafkaOptions } = {}) {
+  const seen = {
+    epoch: 0,
+    assigned: [] as readonly number[],
+    assignments: [] as (readonly number[])[],
+    revoked: 0,
+    rejoins: 0,
+    outOfRange: [] as number[],
+    crashes: [] as Error[],
+    offsets: new Map<number, number[]>(),
+    positions: new Map<number, number>(),
+  }
+  const { kafkaOptions, ...given } = options
+  const member: Membership = createMembership({
+    kafka: client(kafkaOptions),
+    groupId: `${topic}-group`,
+    topic,
+    settings: { sessionTimeoutMs: SESSION_MS },
+    onAssigned(epoch, partitions) {
+      Object.assign(seen, { epoch, assigned: partitions })
+      seen.assignments.push(partitions)
+      for (const partition of partitions) {
+        member.seek(partition, 0)
+        member.resume(partition)
+      }
+    },
+    onRevoked() {
+      seen.revoked++
+      seen.assigned = []
+    },
+    async onBatch(epoch, partition, batch) {
+      expect(epoch).toBe(seen.epoch)
+      const offsets = seen.offsets.get(partition) ?? []
+      while (batch.next()) offsets.push(batch.offset)
+      seen.offsets.set(partition, offsets)
+      seen.positions.set(partition, batch.nextOffset)
+    },
+    onAdvance: (partition, nextOffset) => void seen.positions.set(partition, nextOffset),
+    onOutOfRange: partition => void seen.outOfRange.push(partition),
+    beforeRejoin: async () => void seen.rejoins++,
+    onCrash: error => void seen.crashes.push(error),
+    ...given,
+  })
+  running.push(member)
+  return { member, seen }
+}
+
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
+const until = (check: () => unknown, timeout = 20_000) => vi.waitFor(check, { timeout, interval: 50 })
+
+test('nothing is delivered before a partition is sought and resumed, and a seek drops what was fetched elsewhere', async () => {
+  const topic = await createTopic(1)
+  await produce(topic, 0, 100)
+  const assigned: number[][] = []
+  const { member, seen } = join(topic, { onAssigned: (epoch, p) => void (seen.epoch = epoch, assigned.push([...p])) })
+  await member.start()
+  expect(assigned).toEqual([[0]])
+  await sleep(700)
+  expect(seen.offsets.size).toBe(0)
+
+  member.seek(0, 40)
+  member.resume(0)
+  await until(() => expect(seen.offsets.get(0)).toEqual(range(40, 100)))
+  member.seek(0, 10)
+  member.seek(0, 90)
+  await until(() => expect(seen.positions.get(0)).toBe(100))
+  await until(() => expect(seen.offsets.get(0)).toEqual([...range(40, 100), ...range(90, 100)]))
+
+  member.pause(0)
+  await produce(topic, 0, 10)
+  await sleep(700)
+  expect(seen.positions.get(0)).toBe(100)
+  member.resume(0)
+  await until(() => expect(seen.positions.get(0)).toBe(110))
+})
+
+test('a seek while a batch is processed wins over the end of that batch', async () => {
+  const topic = await createTopic(1)
+  await produce(topic, 0, 20)
+  const starts: number[] = []
+  const { member } = join(topic, {
+    onBatch: async (_epoch, partition, batch) => {
+      starts.push(batch.baseOffset)
+      // The same place again: only the identity of the seek tells it from where the batch began.
+      if (starts.length < 3) member.seek(partition, 0)
+      await sleep(20)
+    },
+  })
+  await member.start()
+  await until(() => expect(starts).toEqual([0, 0, 0]))
+  await sleep(500)
+  expect(starts).toEqual([0, 0, 0])
+})
+
+test('a second member takes half, what stays is kept, and commits of the ended generation are refused', async () => {
+  const topic = await createTopic(4)
+  const committed: string[] = []
+  const first = join(topic, {
+    beforeRejoin: async () => {
+      await first.member.commit(first.seen.epoch, 0, { offset: 7, metadata: 'before the join' })
+      committed.push('done')
+    },
+  })
+  await first.member.start()
+  expect(first.seen.assigned).toEqual([0, 1, 2, 3])
+  const oldEpoch = first.seen.epoch
+
+  const second = join(topic)
+  await second.member.start()
+  await until(() => expect(first.seen.assigned).toHaveLength(2))
+  expect(committed).toEqual(['done'])
+  expect(first.seen.revoked).toBe(1)
+  expect([...first.seen.assigned, ...second.seen.assigned].sort()).toEqual([0, 1, 2, 3])
+  expect(first.seen.assigned).toEqual([0, 1])
+  expect(await reader.readCommit(`${topic}-group`, topic, 0)).toEqual({ offset: 7, metadata: 'before the join' })
+
+  const stale = first.member.commit(oldEpoch, 0, { offset: 9, metadata: 'stale' })
+  await expect(stale).rejects.toMatchObject({ code: 'fenced' })
+  await first.member.commit(first.seen.epoch, 0, { offset: 8, metadata: 'x'.repeat(3_000) })
+  expect(await reader.readCommit(`${topic}-group`, topic, 0)).toEqual({ offset: 8, metadata: 'x'.repeat(3_000) })
+
+  const leftAt = Date.now()
+  await second.member.stop()
+  await until(() => expect(first.seen.assigned).toEqual([0, 1, 2, 3]))
+  // By leaving, not by the end of its session.
+  expect(Date.now() - leftAt).toBeLessThan(SESSION_MS - 1_000)
+  await first.member.heartbeat()
+})
+
+/** Connections that can be cut, as by a network that fails, or a process that is stopped. */
+function cuttable() {
+  const sockets = new Set<Socket>()
+  let cut = false
+  const socketFactory: NonNullable<KafkaOptions['socketFactory']> = ({ host, port, onConnect }) => {
+    const socket = connect(cut ? { host, port: 1 } : { host, port }, onConnect)
+    sockets.add(socket)
+    return socket
+  }
+  const sever = () => {
+    cut = true
+    for (const socket of sockets) socket.destroy(new Error('the network has failed'))
+  }
+  const heal = () => {
+    cut = false
+  }
+  return { socketFactory, sever, heal }
+}
+
+test('a member that is cut off loses its partitions, is fenced when it comes back, and joins again', async () => {
+  const topic = await createTopic(2)
+  const wire = cuttable()
+  const zombie = join(topic, { kafkaOptions: { socketFactory: wire.socketFactory } })
+  await zombie.member.start()
+  const heir = join(topic)
+  await heir.member.start()
+  await until(() => expect(zombie.seen.assigned).toHaveLength(1))
+  const [partition] = zombie.seen.assigned
+  const epoch = zombie.seen.epoch
+
+  wire.sever()
+  await until(() => expect(heir.seen.assigned).toEqual([0, 1]), SESSION_MS * 3)
+  await heir.member.commit(heir.seen.epoch, partition!, { offset: 5, metadata: 'the heir' })
+  wire.heal()
+  const late = zombie.member.commit(epoch, partition!, { offset: 4, metadata: 'the zombie' })
+  await expect(late).rejects.toMatchObject({ code: 'fenced' })
+  await until(() => expect(zombie.seen.assigned).toHaveLength(1), SESSION_MS * 4)
+  expect(zombie.seen.epoch).toBeGreaterThan(epoch)
+  expect(zombie.seen.crashes).toEqual([])
+  expect((await reader.readCommit(`${topic}-group`, topic, partition!))?.metadata).toBe('the heir')
+})
+
+test('an offset that the log does not hold is told, and nothing is committed in its place', async () => {
+  const topic = await createTopic(2)
+  await produce(topic, 0, 10)
+  const { member, seen } = join(topic, {
+    onAssigned: (epoch, partitions) => {
+      seen.epoch = epoch
+      for (const partition of partitions) {
+        member.seek(partition, 5_000)
+        member.resume(partition)
+      }
+    },
+  })
+  await member.start()
+  await until(() => expect([...seen.outOfRange].sort()).toEqual([0, 1]))
+  await sleep(800)
+  expect(seen.outOfRange).toHaveLength(2)
+  expect(await reader.readCommit(`${topic}-group`, topic, 0)).toBeNull()
+  member.seek(0, 0)
+  member.resume(0)
+  await until(() => expect(seen.offsets.get(0)).toEqual(range(0, 10)))
+})
+
+test('control records and aborted transactions at the end of a log are passed', async () => {
+  const topic = await createTopic(1)
+  const names = { ...TOPIC_NAMES, partials: topic }
+  const delivery = createTransactionalDelivery({
+    kafka: client(),
+    transactionalId: `${topic}-0`,
+    groupId: `${topic}-txn`,
+    sourceTopic: topic,
+    partition: 0,
+    topicNames: names,
+  })
+  const record = { topic: 'partials', partition: 0, key: 'k', value: Buffer.from('v') } as const
+  await delivery.fence()
+  await delivery.begin()
+  await delivery.send([record, record])
+  await delivery.commit({ offset: 0, metadata: 'm' })
+  const { member, seen } = join(topic)
+  await member.start()
+  // Two records and the commit marker.
+  await until(() => expect(seen.positions.get(0)).toBe(3))
+  expect(seen.offsets.get(0)).toEqual([0, 1])
+
+  await delivery.begin()
+  await delivery.send([record])
+  await delivery.fence()
+  await until(() => expect(seen.positions.get(0)).toBe(5))
+  expect(seen.offsets.get(0)).toEqual([0, 1])
+  expect(await reader.readLogRange(topic, 0)).toEqual({ start: 0, end: 5 })
+  await delivery.close()
+})
+
+test('partitions that are added while running are assigned', async () => {
+  const topic = await createTopic(1)
+  const { member, seen } = join(topic)
+  await member.start()
+  await withAdmin(client(), admin => admin.createPartitions({ topicPartitions: [{ topic, count: 3 }] }))
+  await until(() => expect(seen.assigned).toEqual([0, 1, 2]), 30_000)
+})
+
+test('a batch that fails for a reason of ours ends the consumer with that reason', async () => {
+  const topic = await createTopic(1)
+  await produce(topic, 0, 1)
+  const { member, seen } = join(topic, { onBatch: () => Promise.reject(new Error('no such field')) })
+  await member.start()
+  await until(() => expect(seen.crashes[0]).toMatchObject({ code: 'crashed', message: /no such field/ }))
+})
+
+test('a broker that is away for longer than the session comes back, and so do we', async () => {
+  const topic = await createTopic(1)
+  await produce(topic, 0, 5)
+  const { member, seen } = join(topic)
+  await member.start()
+  await until(() => expect(seen.positions.get(0)).toBe(5))
+  await broker.kill()
+  await expect(member.heartbeat()).rejects.toMatchObject({ name: 'TidemarkError' })
+  await sleep(SESSION_MS + 4_000)
+  await broker.restart()
+  await until(() => expect(seen.assigned).toEqual([0]), 60_000)
+  await produce(topic, 0, 5)
+  await until(() => expect(seen.positions.get(0)).toBe(10), 60_000)
+  expect(seen.crashes).toEqual([])
+})
