@@ -21,6 +21,14 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
     summary: 'create the topics and verify those that exist; `topics rewind` begins a new generation',
     load: () => import('./commands/topics.ts'),
   },
+  generate: {
+    summary: 'write synthetic logins into the source topic, with a ledger of what was acknowledged',
+    load: () => import('./commands/generate.ts'),
+  },
+  demo: {
+    summary: 'run everything on a real broker, kill and add aggregators, and check every number',
+    load: () => import('./commands/demo.ts'),
+  },
   config: {
     summary: 'print the settings in force, or the reference of all settings',
     load: () => import('./commands/config.ts'),

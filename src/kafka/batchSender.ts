@@ -1,6 +1,10 @@
 import type { KafkaSettings } from '../config/settings.ts'
+import { TidemarkError } from '../errors.ts'
+import { fetchPartitionCounts } from './admin.ts'
 import { createKafka, javaPartitioner, type KafkaLog } from './client.ts'
 import { deliveryError } from './kafkaErrors.ts'
+import { sendRequest } from './outgoing.ts'
+import { withAdmin } from './topics.ts'
 
 export type BatchSenderMessage = {
   readonly key: string | Buffer | null
@@ -23,7 +27,8 @@ const NO_LOG: KafkaLog = () => {}
 
 /** Sends one batch at a time, whoever asks: kafkajs loses one of two concurrent idempotent sends after an error. */
 export async function createBatchSender(settings: KafkaSettings, log: KafkaLog = NO_LOG): Promise<KafkaBatchSender> {
-  const producer = createKafka(settings, log).producer({
+  const kafka = createKafka(settings, log)
+  const producer = kafka.producer({
     idempotent: true,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
@@ -32,19 +37,26 @@ export async function createBatchSender(settings: KafkaSettings, log: KafkaLog =
     retry: { retries: Number.MAX_SAFE_INTEGER },
   })
   await producer.connect()
+  const known = new Set<string>()
+  // kafkajs would ask for an unknown topic for ever.
+  const checkTopic = async (topic: string) => {
+    if (known.has(topic)) return
+    const counts = await withAdmin(kafka, admin => fetchPartitionCounts(admin, [topic]))
+    if (!counts.has(topic))
+      throw new TidemarkError('refused_topic', `topic ${topic} does not exist; run 'tidemark topics'`)
+    known.add(topic)
+  }
   let last: Promise<unknown> = Promise.resolve()
   const sendOne = async (topic: string, partition: number, messages: readonly BatchSenderMessage[]) => {
     try {
-      const [result] = await producer.send({
-        topic,
-        acks: -1,
-        messages: messages.map(({ key, value, timestamp }) => ({
-          key,
-          value,
-          partition,
-          ...(timestamp === undefined ? {} : { timestamp: String(timestamp) }),
-        })),
-      })
+      await checkTopic(topic)
+      const toSend = messages.map(({ key, value, timestamp }) => ({
+        key,
+        value,
+        partition,
+        ...(timestamp === undefined ? {} : { timestamp: String(timestamp) }),
+      }))
+      const [result] = await sendRequest(producer.sendBatch, [{ topic, messages: toSend }])
       return { baseOffset: Number(result?.baseOffset) }
     } catch (cause) {
       throw deliveryError(`send to ${topic}/${partition}`, cause)

@@ -4,7 +4,7 @@ import type { PartitionPorts } from '../runtime/ports.ts'
 import type { Commit } from '../tasks/task.ts'
 import { javaPartitioner } from './client.ts'
 import { deliveryError } from './kafkaErrors.ts'
-import { type TopicNames, toRequests } from './outgoing.ts'
+import { sendRequest, type TopicNames, toRequests } from './outgoing.ts'
 
 /** How one partition's outputs and commit reach the brokers. */
 export type Delivery = Pick<PartitionPorts, 'fence' | 'begin' | 'send' | 'commit'> & {
@@ -33,9 +33,12 @@ type Epoch = { readonly producer: Producer; transaction: Transaction | null }
 /**
  * Exactly once: records and commit become visible together, or not at all. After any failure every call but `fence`
  * throws `fenced`.
+ *
+ * The broker answers a commit before it has written the markers that make it visible, so a commit that is read right
+ * after it may be the one before. Reading after a `fence` is sure: it waits for those markers.
  */
 export function createTransactionalDelivery(options: TransactionalDeliveryOptions): Delivery {
-  const { kafka, transactionalId, groupId, sourceTopic, partition, topicNames } = options
+  const { transactionalId, groupId, sourceTopic, partition, topicNames } = options
   let epoch: Epoch | null = null
   let unused: Transaction | null = null
 
@@ -64,15 +67,7 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
   return {
     async fence() {
       void discard()
-      const producer = kafka.producer({
-        transactionalId,
-        // Not `idempotent`: that makes connect() fetch a second, unused producer id. Transactions always are.
-        transactionTimeout: options.transactionTimeoutMs ?? TRANSACTION_TIMEOUT_MS,
-        maxInFlightRequests: 1,
-        allowAutoTopicCreation: false,
-        createPartitioner: javaPartitioner,
-        retry: { retries: TRANSACTION_RETRIES },
-      })
+      const producer = createTransactionalProducer(options)
       try {
         await producer.connect()
         // The first transaction() sends InitProducerId, which bumps the epoch and ends an owner's open transaction, and
@@ -92,7 +87,7 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
     send: records =>
       step('send', async current => {
         for (const topicMessages of toRequests(records, topicNames)) {
-          await open(current).sendBatch({ acks: -1, topicMessages })
+          await sendRequest(open(current).sendBatch, topicMessages)
         }
       }),
     commit: ({ offset, metadata }: Commit) =>
@@ -104,6 +99,18 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
       }),
     close: async () => await discard(),
   }
+}
+
+function createTransactionalProducer(options: TransactionalDeliveryOptions): Producer {
+  return options.kafka.producer({
+    transactionalId: options.transactionalId,
+    // Not `idempotent`: that makes connect() fetch a second, unused producer id. Transactions always are.
+    transactionTimeout: options.transactionTimeoutMs ?? TRANSACTION_TIMEOUT_MS,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+    createPartitioner: javaPartitioner,
+    retry: { retries: TRANSACTION_RETRIES },
+  })
 }
 
 /** A producer for everything that a process sends at least once; connect it before and disconnect it after use. */
@@ -127,7 +134,7 @@ export function createAtLeastOnceDelivery({ producer, topicNames, commit }: AtLe
     async send(records) {
       try {
         for (const topicMessages of toRequests(records, topicNames)) {
-          await producer.sendBatch({ acks: -1, topicMessages })
+          await sendRequest(producer.sendBatch, topicMessages)
         }
       } catch (cause) {
         throw deliveryError('send', cause)

@@ -4,8 +4,8 @@ import { TidemarkError } from '../errors.ts'
 import type { Commit } from '../tasks/task.ts'
 import { type FetchedBatch, toRecordBatch } from './batch.ts'
 import { deliveryError, protocolTypeOf } from './kafkaErrors.ts'
-import { type ConsumerGroup, type Coordinator, type KafkaBatch, kafkajs } from './patches.ts'
-import { createStickyAssigner } from './stickyAssigner.ts'
+import type { ConsumerGroup, Coordinator, KafkaBatch } from './patches.ts'
+import { createStickyAssigner, type StickyAssigner } from './stickyAssigner.ts'
 import { answerWithin, withinTime } from './withinTime.ts'
 
 export type MembershipOptions = {
@@ -20,7 +20,7 @@ export type MembershipOptions = {
   /**
    * Records of a partition, in offset order and one batch at a time for each partition. The broker's other partitions
    * wait until it resolves. `heartbeat` is cheap to call often; it throws `fenced` when the group is rebalancing: stop
-   * and rethrow.
+   * and rethrow. Anything else that is thrown ends in `onCrash`.
    */
   onBatch(epoch: number, partition: number, batch: FetchedBatch, heartbeat: () => Promise<void>): Promise<void>
   /** The log holds no readable record below `nextOffset` from where we were. */
@@ -80,158 +80,195 @@ const LEAST_WORKERS = 64
 
 /** One process's place in a consumer group that reads one topic: assignment epochs, delivery, fenced commits. */
 export function createMembership(options: MembershipOptions): Membership {
-  const { kafka, groupId, topic, settings } = options
-  let epoch = 0
-  let assignment: Assignment | null = null
-  let group: ConsumerGroup | null = null
-  let stopping = false
+  return new GroupMember(options)
+}
 
-  const endAssignment = () => {
-    if (assignment === null) return
-    assignment = null
-    if (!stopping) options.onRevoked()
-  }
-  const hooks = {
-    async beforeJoin(joining: ConsumerGroup) {
-      group = joining
-      // Without a member id the coordinator has already forgotten us: no commit could succeed.
-      if (assignment !== null && joining.memberId !== null) {
-        await withinTime(options.beforeRejoin(), (settings.sessionTimeoutMs * 2) / 3)
-      }
-      endAssignment()
-    },
-    offsetOutOfRange(_topic: string, partition: number) {
-      if (!assignment?.places.has(partition) || assignment.group.seekOffset.has(topic, partition)) return
-      assignment.group.pause([{ topic, partitions: [partition] }])
-      options.onOutOfRange(partition)
-    },
-  }
-  const assigner = createStickyAssigner(topic, hooks)
-  const consumer = createConsumer(kafka, groupId, settings.sessionTimeoutMs, assigner.create)
+class GroupMember implements Membership {
+  readonly #options: MembershipOptions
+  readonly #topic: string
+  readonly #assigner: StickyAssigner
+  readonly #consumer: Consumer
+  #epoch = 0
+  #assignment: Assignment | null = null
+  #group: ConsumerGroup | null = null
+  #stopping = false
 
-  const onJoin = (memberAssignment: Record<string, number[]>) => {
-    if (stopping || group === null) return
-    endAssignment()
-    const partitions = [...(memberAssignment[topic] ?? [])].sort((a, b) => a - b)
-    epoch++
-    assignment = openAssignment(group, topic, epoch, partitions)
-    assigner.own({ generation: assignment.generationId, partitions })
-    options.onAssigned(epoch, partitions)
+  constructor(options: MembershipOptions) {
+    this.#options = options
+    this.#topic = options.topic
+    this.#assigner = createStickyAssigner(options.topic, {
+      beforeJoin: group => this.#beforeJoin(group),
+      offsetOutOfRange: (_topic, partition) => this.#offsetOutOfRange(partition),
+    })
+    this.#consumer = createConsumer(options, this.#assigner)
+    const { GROUP_JOIN, END_BATCH_PROCESS, CRASH } = this.#consumer.events
+    this.#consumer.on(GROUP_JOIN, event => this.#joined(event.payload.memberAssignment))
+    this.#consumer.on(END_BATCH_PROCESS, event => this.#emptied(event.payload))
+    this.#consumer.on(CRASH, event => this.#crashed(event.payload.error, event.payload.restart))
   }
 
-  const onEmptied = ({ partition, batchSize, firstOffset, lastOffset }: ConsumerEndBatchProcessEvent['payload']) => {
-    const place = assignment?.places.get(partition)
-    if (batchSize > 0 || !place || assignment?.group.seekOffset.has(topic, partition)) return
+  async start(): Promise<void> {
+    await this.#consumer.connect()
+    await this.#consumer.subscribe({ topics: [this.#topic], fromBeginning: true })
+    await this.#consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: Math.max(LEAST_WORKERS, 2 * this.#assigner.partitionCount()),
+      eachBatch: payload => this.#eachBatch(payload),
+    })
+    // kafkajs runs on when it is stopped while it joins for the first time.
+    if (this.#stopping) await this.#consumer.disconnect()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#assignment = null
+    await withinTime(this.#consumer.disconnect(), STOP_LIMIT_MS)
+  }
+
+  seek(partition: number, offset: number): void {
+    if (this.#assignment?.places.has(partition)) seekTo(this.#assignment, this.#topic, partition, { offset })
+  }
+
+  pause(partition: number): void {
+    if (this.#assignment?.places.has(partition)) this.#assignment.group.pause(this.#only(partition))
+  }
+
+  resume(partition: number): void {
+    if (this.#assignment?.places.has(partition)) this.#assignment.group.resume(this.#only(partition))
+  }
+
+  async heartbeat(): Promise<void> {
+    const held = this.#held()
+    const { groupId } = this.#options
+    const { memberId, generationId: groupGenerationId } = held
+    try {
+      await this.#ask(held, coordinator => coordinator.heartbeat({ groupId, memberId, groupGenerationId }))
+    } catch (cause) {
+      // The coordinator collects members for the next generation; we are still a member of this one, and may commit.
+      if (protocolTypeOf(cause) !== 'REBALANCE_IN_PROGRESS') throw deliveryError(`heartbeat of ${groupId}`, cause)
+    }
+    this.#held(held.epoch)
+  }
+
+  async commit(epoch: number, partition: number, { offset, metadata }: Commit): Promise<void> {
+    const held = this.#held(epoch)
+    const { groupId } = this.#options
+    const { memberId, generationId: groupGenerationId } = held
+    const topics = [{ topic: this.#topic, partitions: [{ partition, offset: String(offset), metadata }] }]
+    try {
+      await this.#ask(held, coordinator => coordinator.offsetCommit({ groupId, memberId, groupGenerationId, topics }))
+    } catch (cause) {
+      throw deliveryError(`commit of ${this.#topic}/${partition} at ${offset}`, cause)
+    }
+  }
+
+  async #beforeJoin(group: ConsumerGroup): Promise<void> {
+    this.#group = group
+    // Without a member id the coordinator has already forgotten us: no commit could succeed.
+    if (this.#assignment !== null && group.memberId !== null) {
+      await withinTime(this.#options.beforeRejoin(), (this.#options.settings.sessionTimeoutMs * 2) / 3)
+    }
+    this.#endAssignment()
+  }
+
+  /** Runs inside the join, before anything is fetched for it. */
+  #joined(memberAssignment: Record<string, number[]>): void {
+    if (this.#stopping || this.#group === null) return
+    this.#endAssignment()
+    const partitions = [...(memberAssignment[this.#topic] ?? [])].sort((a, b) => a - b)
+    this.#epoch++
+    this.#assignment = openAssignment(this.#group, this.#topic, this.#epoch, partitions)
+    this.#assigner.own({ generation: this.#assignment.generationId, partitions })
+    this.#options.onAssigned(this.#epoch, partitions)
+  }
+
+  #endAssignment(): void {
+    if (this.#assignment === null) return
+    this.#assignment = null
+    if (!this.#stopping) this.#options.onRevoked()
+  }
+
+  #crashed(cause: Error, restarts: boolean): void {
+    this.#endAssignment()
+    if (restarts || this.#stopping) return
+    const message = `the consumer of ${this.#topic} has crashed: ${cause.message}`
+    this.#options.onCrash(new TidemarkError('crashed', message, { cause }))
+  }
+
+  #offsetOutOfRange(partition: number): void {
+    const held = this.#assignment
+    if (!held?.places.has(partition) || held.group.seekOffset.has(this.#topic, partition)) return
+    held.group.pause(this.#only(partition))
+    this.#options.onOutOfRange(partition)
+  }
+
+  /** kafkajs has passed a batch without a readable record. */
+  #emptied({ partition, batchSize, firstOffset, lastOffset }: ConsumerEndBatchProcessEvent['payload']): void {
+    const held = this.#assignment
+    const place = held?.places.get(partition)
+    if (batchSize > 0 || !place || held?.group.seekOffset.has(this.#topic, partition)) return
     const nextOffset = Number(lastOffset) + 1
-    // A batch fetched from where we are no longer says nothing about where we are.
+    // A batch that was fetched from where we are no longer says nothing about where we are.
     if (nextOffset <= place.offset || Number(firstOffset ?? lastOffset) < place.offset) return
     place.offset = nextOffset
-    options.onAdvance(partition, nextOffset)
+    this.#options.onAdvance(partition, nextOffset)
   }
 
-  const eachBatch = async ({ batch, resolveOffset, heartbeat }: EachBatchPayload) => {
-    const held = assignment
+  async #eachBatch({ batch, resolveOffset, heartbeat }: EachBatchPayload): Promise<void> {
+    const held = this.#assignment
     const fetched = batch as unknown as KafkaBatch
-    const place = held?.places.get(fetched.partition)
+    const { partition } = fetched
+    const place = held?.places.get(partition)
     if (held === null || !place) return
     if (Number(fetched.fetchedOffset) !== place.offset) {
       // A late result of another epoch may have moved kafkajs's own position: put it back.
-      if (!held.group.seekOffset.has(topic, fetched.partition)) seekTo(held, topic, fetched.partition, place)
+      if (!held.group.seekOffset.has(this.#topic, partition)) seekTo(held, this.#topic, partition, place)
       return
     }
     const records = toRecordBatch(fetched)
-    await options.onBatch(
-      held.epoch,
-      fetched.partition,
-      records,
-      guardHeartbeat(heartbeat, () => assignment === held),
-    )
-    if (assignment !== held || held.places.get(fetched.partition) !== place) return
+    const beat = guardHeartbeat(heartbeat, () => this.#assignment === held)
+    try {
+      await this.#options.onBatch(held.epoch, partition, records, beat)
+    } catch (error) {
+      if (error instanceof TidemarkError && error.code === 'fenced') return askToRejoin(error)
+      // Our own fault: it would only happen again.
+      held.group.pause(this.#only(partition))
+      const message = error instanceof Error ? error.message : String(error)
+      this.#options.onCrash(
+        new TidemarkError('crashed', `a batch could not be processed: ${message}`, { cause: error }),
+      )
+      return
+    }
+    // A seek meanwhile wins, even one to where this batch began.
+    if (this.#assignment !== held || held.places.get(partition) !== place) return
     place.offset = records.nextOffset
     resolveOffset(fetched.lastOffset())
   }
 
-  consumer.on(consumer.events.GROUP_JOIN, event => onJoin(event.payload.memberAssignment))
-  consumer.on(consumer.events.END_BATCH_PROCESS, event => onEmptied(event.payload))
-  consumer.on(consumer.events.CRASH, ({ payload }) => {
-    endAssignment()
-    if (payload.restart || stopping) return
-    const message = `the consumer of ${topic} has crashed: ${payload.error.message}`
-    options.onCrash(new TidemarkError('crashed', message, { cause: payload.error }))
-  })
-
   /** After the session timeout no answer is worth waiting for; kafkajs itself would try for as long as it takes. */
-  const ask = (held: Assignment, request: (coordinator: Coordinator) => Promise<unknown>) =>
-    answerWithin(held.getCoordinator().then(request), settings.sessionTimeoutMs)
-  const current = (wanted?: number) => {
-    const held = assignment
-    if (held !== null && (wanted === undefined || held.epoch === wanted)) return held
-    throw new TidemarkError('fenced', `the assignment to ${topic} in group ${groupId} is over`)
+  #ask(held: Assignment, request: (coordinator: Coordinator) => Promise<unknown>): Promise<unknown> {
+    return answerWithin(held.getCoordinator().then(request), this.#options.settings.sessionTimeoutMs)
   }
 
-  return {
-    async start() {
-      await consumer.connect()
-      await consumer.subscribe({ topics: [topic], fromBeginning: true })
-      await consumer.run({
-        autoCommit: false,
-        eachBatchAutoResolve: false,
-        partitionsConsumedConcurrently: Math.max(LEAST_WORKERS, 2 * assigner.partitionCount()),
-        eachBatch: payload => eachBatch(payload).catch(error => rethrow(error, options.onCrash)),
-      })
-      // kafkajs runs on when it is stopped while it joins for the first time.
-      if (stopping) await consumer.disconnect()
-    },
-    async stop() {
-      stopping = true
-      assignment = null
-      await withinTime(consumer.disconnect(), STOP_LIMIT_MS)
-    },
-    seek(partition, offset) {
-      if (assignment?.places.has(partition)) seekTo(assignment, topic, partition, { offset })
-    },
-    pause(partition) {
-      if (assignment?.places.has(partition)) assignment.group.pause([{ topic, partitions: [partition] }])
-    },
-    resume(partition) {
-      if (assignment?.places.has(partition)) assignment.group.resume([{ topic, partitions: [partition] }])
-    },
-    async heartbeat() {
-      const held = current()
-      try {
-        const { memberId, generationId: groupGenerationId } = held
-        await ask(held, coordinator => coordinator.heartbeat({ groupId, memberId, groupGenerationId }))
-      } catch (cause) {
-        // The coordinator collects members for the next generation; we are still a member of this one, and may commit.
-        if (protocolTypeOf(cause) !== 'REBALANCE_IN_PROGRESS') throw deliveryError(`heartbeat of ${groupId}`, cause)
-      }
-      current(held.epoch)
-    },
-    async commit(wanted, partition, { offset, metadata }) {
-      const held = current(wanted)
-      const { memberId, generationId: groupGenerationId } = held
-      const topics = [{ topic, partitions: [{ partition, offset: String(offset), metadata }] }]
-      try {
-        await ask(held, coordinator => coordinator.offsetCommit({ groupId, memberId, groupGenerationId, topics }))
-      } catch (cause) {
-        throw deliveryError(`commit of ${topic}/${partition} at ${offset}`, cause)
-      }
-    },
+  #held(epoch?: number): Assignment {
+    const held = this.#assignment
+    if (held !== null && (epoch === undefined || held.epoch === epoch)) return held
+    throw new TidemarkError('fenced', `the assignment to ${this.#topic} in ${this.#options.groupId} is over`)
+  }
+
+  #only(partition: number) {
+    return [{ topic: this.#topic, partitions: [partition] }]
   }
 }
 
-function createConsumer(
-  kafka: Kafka,
-  groupId: string,
-  sessionTimeoutMs: number,
-  assigner: ReturnType<typeof createStickyAssigner>['create'],
-): Consumer {
+function createConsumer({ kafka, groupId, settings }: MembershipOptions, assigner: StickyAssigner): Consumer {
   return kafka.consumer({
     groupId,
-    partitionAssigners: [assigner],
-    sessionTimeout: sessionTimeoutMs,
-    rebalanceTimeout: Math.max(2 * sessionTimeoutMs, 10_000),
-    heartbeatInterval: Math.floor(sessionTimeoutMs / 5),
+    partitionAssigners: [assigner.create],
+    sessionTimeout: settings.sessionTimeoutMs,
+    rebalanceTimeout: Math.max(2 * settings.sessionTimeoutMs, 10_000),
+    heartbeatInterval: Math.floor(settings.sessionTimeoutMs / 5),
     maxWaitTimeInMs: FETCH_WAIT_MS,
     maxBytes: FETCH_BYTES,
     maxBytesPerPartition: PARTITION_FETCH_BYTES,
@@ -276,11 +313,9 @@ function guardHeartbeat(heartbeat: () => Promise<void>, isCurrent: () => boolean
   }
 }
 
-/** Hands kafkajs its own errors back, so that it joins again; anything else is a fault of ours and ends the consumer. */
-function rethrow(error: unknown, onCrash: MembershipOptions['onCrash']): void {
-  const cause = error instanceof TidemarkError ? error.cause : error
-  if (cause instanceof kafkajs.KafkaJSError) throw cause
-  if (error instanceof TidemarkError && error.code === 'fenced') return
-  const message = error instanceof Error ? error.message : String(error)
-  onCrash(new TidemarkError('crashed', `a batch could not be processed: ${message}`, { cause: error }))
+const REJOIN_TYPES = new Set(['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID'])
+
+/** Hands kafkajs back what makes it join again. Any other fence is the owner's own affair, who restores and seeks. */
+function askToRejoin(fence: TidemarkError): void {
+  if (REJOIN_TYPES.has(protocolTypeOf(fence.cause) ?? '')) throw fence.cause
 }

@@ -1,4 +1,5 @@
-import type { Message, TopicMessages } from 'kafkajs'
+import type { Message, ProducerBatch, RecordMetadata, TopicMessages } from 'kafkajs'
+import { TidemarkError } from '../errors.ts'
 import type { OutputRecord, OutputTopic } from '../tasks/task.ts'
 
 export type TopicNames = Readonly<Record<OutputTopic, string>>
@@ -31,6 +32,28 @@ export function toRequests(records: readonly OutputRecord[], names: TopicNames):
   }
   close()
   return requests
+}
+
+/**
+ * Sends one request and checks that every partition named in it has answered: kafkajs leaves out messages for a partition
+ * that its metadata does not know, and reports success.
+ *
+ * @throws TidemarkError `delivery_failed` when a partition was left out, and whatever `send` throws
+ */
+export async function sendRequest(
+  send: (batch: ProducerBatch) => Promise<RecordMetadata[]>,
+  topicMessages: TopicMessages[],
+): Promise<RecordMetadata[]> {
+  const answers = await send({ acks: -1, topicMessages })
+  const answered = new Set(answers.map(({ topicName, partition }) => `${topicName}/${partition}`))
+  for (const { topic, messages } of topicMessages) {
+    for (const { partition } of messages) {
+      if (partition === undefined || answered.has(`${topic}/${partition}`)) continue
+      const message = `${topic} has no partition ${partition} that can be written to`
+      throw new TidemarkError('delivery_failed', message, { retriable: true })
+    }
+  }
+  return answers
 }
 
 function toMessage({ partition, key, value, headers }: OutputRecord): Message {

@@ -104,7 +104,12 @@ test('nothing is delivered before a partition is sought and resumed, and a seek 
   const topic = await createTopic(1)
   await produce(topic, 0, 100)
   const assigned: number[][] = []
-  const { member, seen } = join(topic, { onAssigned: (epoch, p) => void (seen.epoch = epoch, assigned.push([...p])) })
+  const { member, seen } = join(topic, {
+    onAssigned: (epoch, partitions) => {
+      seen.epoch = epoch
+      assigned.push([...partitions])
+    },
+  })
   await member.start()
   expect(assigned).toEqual([[0]])
   await sleep(700)
@@ -215,8 +220,8 @@ test('a member that is cut off loses its partitions, is fenced when it comes bac
   wire.heal()
   const late = zombie.member.commit(epoch, partition!, { offset: 4, metadata: 'the zombie' })
   await expect(late).rejects.toMatchObject({ code: 'fenced' })
-  await until(() => expect(zombie.seen.assigned).toHaveLength(1), SESSION_MS * 4)
-  expect(zombie.seen.epoch).toBeGreaterThan(epoch)
+  await until(() => expect(zombie.seen.epoch).toBeGreaterThan(epoch), SESSION_MS * 4)
+  expect(zombie.seen.assigned).toHaveLength(1)
   expect(zombie.seen.crashes).toEqual([])
   expect((await reader.readCommit(`${topic}-group`, topic, partition!))?.metadata).toBe('the heir')
 })
@@ -287,7 +292,11 @@ test('a batch that fails for a reason of ours ends the consumer with that reason
   await produce(topic, 0, 1)
   const { member, seen } = join(topic, { onBatch: () => Promise.reject(new Error('no such field')) })
   await member.start()
-  await until(() => expect(seen.crashes[0]).toMatchObject({ code: 'crashed', message: /no such field/ }))
+  await until(() =>
+    expect(seen.crashes[0]).toMatchObject({ code: 'crashed', message: expect.stringContaining('no such field') }),
+  )
+  await sleep(500)
+  expect(seen.crashes).toHaveLength(1)
 })
 
 test('a broker that is away for longer than the session comes back, and so do we', async () => {

@@ -47,15 +47,18 @@ export async function runGenerator(
 ): Promise<GeneratorSummary> {
   const outbox = new Outbox(BATCH_SIZE, options.rate === 0 ? FLAT_OUT_LINGER_MS : LINGER_MS)
   const maker = new EventMaker(options, source, outbox)
-  const delivery = new Delivery(options.topic, sender, ledger)
-  while (!signal.aborted) {
-    const made = maker.fill()
-    const batch = outbox.take(Date.now(), maker.finished)
-    if (batch !== null) await delivery.send(batch, signal)
-    else if (maker.finished) break
-    else if (made === 0) await sleep(TICK_MS)
+  const delivery = new Delivery(options.topic, sender, ledger, signal)
+  try {
+    while (!signal.aborted) {
+      const made = maker.fill()
+      const batch = outbox.take(Date.now(), maker.finished)
+      if (batch !== null) await delivery.send(batch)
+      else if (maker.finished) break
+      else if (made === 0) await sleep(TICK_MS)
+    }
+  } finally {
+    await delivery.end()
   }
-  await delivery.settled(signal)
   return { acknowledged: ledger.acknowledged, made: Object.fromEntries(maker.made), seconds: maker.elapsedMs() / 1000 }
 }
 
@@ -109,31 +112,53 @@ class Delivery {
   readonly #topic: string
   readonly #sender: BatchSender
   readonly #ledger: Ledger
-  #underWay: { readonly batch: Batch; readonly done: Promise<void> } | null = null
+  readonly #signal: AbortSignal
+  #underWay: Promise<void> = Promise.resolve()
+  #giveUp: () => void = () => {}
   #failure: TidemarkError | null = null
+  #timer: NodeJS.Timeout | undefined
 
-  constructor(topic: string, sender: BatchSender, ledger: Ledger) {
+  constructor(topic: string, sender: BatchSender, ledger: Ledger, signal: AbortSignal) {
     this.#topic = topic
     this.#sender = sender
     this.#ledger = ledger
+    this.#signal = signal
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  readonly #onAbort = () => {
+    this.#timer = setTimeout(() => this.#giveUp(), LAST_SEND_MS)
   }
 
   /** Waits for the batch before this one, not for this one. */
-  async send(batch: Batch, signal: AbortSignal): Promise<void> {
-    await this.settled(signal)
-    if (!signal.aborted) this.#underWay = { batch, done: this.#deliver(batch) }
+  async send(batch: Batch): Promise<void> {
+    await this.#settled()
+    if (this.#signal.aborted) return
+    this.#underWay = new Promise(resolve => {
+      this.#giveUp = () => {
+        this.#fail(batch, 'not acknowledged before the end', null)
+        resolve()
+      }
+      void this.#deliver(batch).then(resolve)
+    })
   }
 
   /** Waits for the last batch; not for long after the signal. */
-  async settled(signal: AbortSignal): Promise<void> {
-    if (this.#underWay === null) return
-    const { batch, done } = this.#underWay
-    const givenUp = await Promise.race([done.then(() => false), givingUp(signal)])
-    if (givenUp) this.#fail(batch, 'not acknowledged before the end', null)
-    this.#underWay = null
+  async end(): Promise<void> {
+    try {
+      await this.#settled()
+    } finally {
+      clearTimeout(this.#timer)
+      this.#signal.removeEventListener('abort', this.#onAbort)
+    }
+  }
+
+  async #settled(): Promise<void> {
+    await this.#underWay
     if (this.#failure !== null) throw this.#failure
   }
 
+  /** Never rejects. What is told after a failure is not entered: the ledger has called it unknown. */
   async #deliver(batch: Batch): Promise<void> {
     try {
       const { baseOffset } = await this.#sender.send(this.#topic, batch.partition, batch.messages)
@@ -153,11 +178,4 @@ class Delivery {
 function failureOf({ partition, messages }: Batch, topic: string, reason: string, cause: unknown): TidemarkError {
   const message = `It is unknown whether ${messages.length} events are in ${topic}/${partition}: ${reason}`
   return new TidemarkError('delivery_failed', message, { cause })
-}
-
-/** Resolves some time after the signal, never without it. */
-async function givingUp(signal: AbortSignal): Promise<true> {
-  if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
-  await sleep(LAST_SEND_MS, undefined, { ref: false })
-  return true
 }

@@ -21,9 +21,8 @@ export class Outbox {
 
   /** @returns true when the partition's batch has become full: it should be taken before more is added */
   add(partition: number, message: SentMessage): boolean {
-    let messages = this.#waiting.get(partition)
-    if (messages === undefined) this.#waiting.set(partition, (messages = []))
-    messages.push(message)
+    const messages = this.#waiting.get(partition) ?? []
+    if (messages.push(message) === 1) this.#waiting.set(partition, messages)
     this.#size++
     return messages.length >= this.#batchSize
   }

@@ -63,7 +63,8 @@ export class Users {
 
   draw(random: Random): { user: User; device: number } {
     const index = this.#choice.draw(random)
-    const user = (this.#known[index] ??= makeUser(new Random(this.#seed, index + 1)))
+    const user = this.#known[index] ?? makeUser(new Random(this.#seed, index + 1))
+    this.#known[index] = user
     const device = user.devices.length === 1 || random.unit() < FIRST_DEVICE_USE ? 0 : 1
     return { user, device }
   }

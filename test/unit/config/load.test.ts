@@ -118,7 +118,7 @@ describe('sources', () => {
     ['CONFIG_FILE: other', 'CONFIG_FILE is in the file itself: allowed is the environment only'],
     ['WINDOW_SIZE: {size: 10s}', 'WINDOW_SIZE in the file is a mapping: allowed is one value'],
     ['- a', 'CONFIG_FILE is "c.yaml": allowed is a mapping of settings, as "WINDOW_SIZE: 10s" on a line'],
-    ['A: [1,', /^CONFIG_FILE is "c.yaml": it is not valid YAML or JSON \(Flow sequence .* line 1, column 8\)$/],
+    ['A: [1,', /^CONFIG_FILE is "c.yaml": it is not valid YAML or JSON \(Flow sequence .* line 1, column 7\)$/],
     ['HTTP_PORT: 1\nHTTP_PORT: 2', /not valid YAML or JSON \(Map keys must be unique/],
   ])('refuses the file %j', (content, wanted) => {
     expect(complaints({ CONFIG_FILE: 'c.yaml' }, { 'c.yaml': content })).toEqual([

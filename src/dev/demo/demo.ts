@@ -1,0 +1,255 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { loadSettings } from '../../config/load.ts'
+import type { Settings } from '../../config/settings.ts'
+import { TidemarkError } from '../../errors.ts'
+import { createTopicReader, type TopicReader } from '../../kafka/admin.ts'
+import { createKafka } from '../../kafka/client.ts'
+import { topicName } from '../../kafka/names.ts'
+import type { LedgerContent } from '../generator/ledger.ts'
+import { startKafka } from '../kafka/embeddedKafka.ts'
+import { type RoleProcess, startRole } from '../roleProcess.ts'
+import { compareLedger, compareTotals, judge, type Verdict } from '../verdict.ts'
+import { lastProgress, ResultFeed, recountTopic } from './resultFeed.ts'
+import { createScreen } from './screen.ts'
+
+export type DemoOptions = {
+  readonly events: number
+  /** How long the generator takes to send them. */
+  readonly seconds: number
+  /** Leave broker and roles running after the verdict until `signal`. */
+  readonly keep: boolean
+  readonly out: { write(text: string): unknown; isTTY?: boolean }
+  readonly env: NodeJS.ProcessEnv
+  /** Ends the run early; everything started is ended. */
+  readonly signal: AbortSignal
+}
+
+export type DemoOutcome = Verdict & {
+  readonly produced: number
+  readonly killed: number
+  readonly added: number
+  readonly seconds: number
+  readonly secondsToFirstResult: number
+}
+
+/** Shares of the run at which one aggregator is killed, and at which two are added. */
+const KILL_AT = 0.3
+const ADD_AT = 0.5
+const POLL_MS = 1_000
+/** From the last event: a window and its lateness, idleness, a session timeout of a killed one, and room. */
+const FINAL_LIMIT_MS = 90_000
+const END_LIMIT_MS = 20_000
+
+/** Small times, so that windows turn final while one looks on. */
+const DEMO_SETTINGS: Readonly<Record<string, string>> = {
+  SOURCE_PARTITIONS: '6',
+  PARTIALS_PARTITIONS: '2',
+  WINDOW_SIZE: '10s',
+  ALLOWED_LATENESS: '5s',
+  CORRECTION_HORIZON: '1m',
+  IDLE_TIMEOUT: '2s',
+  SESSION_TIMEOUT: '6s',
+}
+
+/** The whole of Tidemark on a real broker: counts while aggregators are killed and added, then checks every number. */
+export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
+  const { out, env } = options
+  const folder = await mkdtemp(join(tmpdir(), 'tidemark-demo-'))
+  const own = env.KAFKA_BROKERS === undefined
+  out.write(
+    own ? 'demo: starting Kafka (the first time its jars are fetched, 54 MB)\n' : `demo: using ${env.KAFKA_BROKERS}\n`,
+  )
+  const kafka = own ? await startKafka() : null
+  const demo = new Demo(options, folder, kafka?.brokers ?? (env.KAFKA_BROKERS as string), own)
+  try {
+    return await demo.run()
+  } finally {
+    await demo.end()
+    await kafka?.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+class Demo {
+  readonly #options: DemoOptions
+  readonly #folder: string
+  readonly #env: NodeJS.ProcessEnv
+  readonly #settings: Settings
+  readonly #reader: TopicReader
+  readonly #feed: ResultFeed
+  readonly #roles: RoleProcess[] = []
+  readonly #story: string[] = []
+  readonly #startedAt = Date.now()
+  #killed = 0
+  #added = 0
+  #firstResultAt: number | null = null
+
+  constructor(options: DemoOptions, folder: string, brokers: string, own: boolean) {
+    this.#options = options
+    this.#folder = folder
+    // On somebody's broker the demo keeps to topics and groups of its own.
+    const names = own ? {} : demoNames(`demo-${process.pid}-${Date.now().toString(36)}`)
+    this.#env = { ...options.env, ...DEMO_SETTINGS, ...names, KAFKA_BROKERS: brokers }
+    this.#settings = loadSettings(this.#env, () => '')
+    this.#reader = createTopicReader(createKafka(this.#settings.kafka, () => {}))
+    this.#feed = new ResultFeed(this.#reader, topicName(this.#settings, 'results'))
+  }
+
+  async run(): Promise<DemoOutcome> {
+    const topics = this.#start('topics', ['topics'])
+    if ((await topics.exited) !== 0) throw this.#failed(topics)
+    this.#start('reducer', ['reduce'])
+    const first = this.#start('aggregator-1', ['aggregate'])
+    this.#start('aggregator-2', ['aggregate'])
+    this.#start('aggregator-3', ['aggregate'])
+    const ledgerFile = join(this.#folder, 'ledger.json')
+    const { events, seconds } = this.#options
+    const rate = String(Math.ceil(events / seconds))
+    const generator = this.#start('generator', [
+      ...['generate', '--events', String(events), '--rate', rate, '--ledger', ledgerFile, '--ledger-every', '1s'],
+    ])
+    await this.#watch(generator, first, ledgerFile)
+    if ((await generator.exited) !== 0) throw this.#failed(generator)
+    const ledger = await this.#ledger(ledgerFile)
+    if (ledger === null) throw new TidemarkError('crashed', 'the generator has left no ledger')
+    this.#tell('the generator is done; waiting for the last windows to turn final')
+    await this.#untilFinal(ledger, ledgerFile)
+    const outcome = await this.#verdict(ledger)
+    if (this.#options.keep) await this.#hold()
+    return outcome
+  }
+
+  /** Ends every role that still runs, first by asking. */
+  async end(): Promise<void> {
+    for (const role of this.#roles) if (role.running) role.kill('SIGTERM')
+    const all = Promise.allSettled(this.#roles.map(role => role.exited))
+    await Promise.race([all, sleep(END_LIMIT_MS, undefined, { ref: false })])
+    for (const role of this.#roles) if (role.running) role.kill('SIGKILL')
+    await all
+    await this.#reader.close()
+  }
+
+  /** Shows the numbers while the generator runs, and makes trouble on the way. */
+  async #watch(generator: RoleProcess, victim: RoleProcess, ledgerFile: string): Promise<void> {
+    const screen = createScreen(this.#options.out)
+    while (generator.running) {
+      this.#checkAlive()
+      const produced = (await this.#ledger(ledgerFile))?.acknowledged ?? 0
+      if (this.#killed === 0 && produced >= this.#options.events * KILL_AT) {
+        this.#killed++
+        victim.kill('SIGKILL')
+        this.#tell(`killed ${victim.name} (SIGKILL); the others take over after its session timeout`)
+      }
+      if (this.#added === 0 && produced >= this.#options.events * ADD_AT) {
+        this.#added = 2
+        this.#start('aggregator-4', ['aggregate'])
+        this.#start('aggregator-5', ['aggregate'])
+        this.#tell('added aggregator-4 and aggregator-5')
+      }
+      await this.#show(screen, produced)
+      await Promise.race([generator.exited, sleep(POLL_MS)])
+    }
+  }
+
+  async #untilFinal(ledger: LedgerContent, ledgerFile: string): Promise<void> {
+    const screen = createScreen(this.#options.out)
+    const deadline = Date.now() + FINAL_LIMIT_MS
+    const open = () =>
+      Object.keys(ledger.windows).filter(
+        key => (this.#feed.table.byKey.get(key)?.status ?? 'provisional') === 'provisional',
+      )
+    while (open().length > 0 && Date.now() < deadline) {
+      this.#checkAlive()
+      await this.#show(screen, (await this.#ledger(ledgerFile))?.acknowledged ?? 0)
+      await sleep(POLL_MS)
+    }
+    for (const key of open()) this.#tell(`${key} did not turn final within ${FINAL_LIMIT_MS / 1000} s`)
+  }
+
+  async #verdict(ledger: LedgerContent): Promise<DemoOutcome> {
+    const recount = await recountTopic(this.#reader, topicName(this.#settings, 'source'), this.#settings)
+    const progress = await lastProgress(this.#reader, topicName(this.#settings, 'partials'))
+    await this.#feed.poll()
+    const verdict = judge(recount, this.#feed.table)
+    const unfinished = verdict.windows - verdict.final
+    const more = [
+      ...compareLedger(ledger, recount),
+      ...compareTotals(recount, progress),
+      ...(unfinished > 0 ? [`${unfinished} windows are not final`] : []),
+      ...(this.#killed === 0 || this.#added === 0 ? ['the run was too short to kill and add aggregators'] : []),
+    ]
+    return {
+      ...verdict,
+      differences: [...verdict.differences, ...more],
+      differenceCount: verdict.differenceCount + more.length,
+      produced: ledger.acknowledged,
+      killed: this.#killed,
+      added: this.#added,
+      seconds: (Date.now() - this.#startedAt) / 1000,
+      secondsToFirstResult: ((this.#firstResultAt ?? Date.now()) - this.#startedAt) / 1000,
+    }
+  }
+
+  async #show(screen: ReturnType<typeof createScreen>, produced: number): Promise<void> {
+    await this.#feed.poll()
+    const results = [...this.#feed.table.byKey.values()]
+    if (results.length > 0) this.#firstResultAt ??= Date.now()
+    const roles = this.#roles
+      .filter(({ name }) => name !== 'topics')
+      .map(role => ({ name: role.name, state: role.running ? 'running' : 'ended' }))
+    screen({ elapsedSeconds: (Date.now() - this.#startedAt) / 1000, produced, roles, results, story: this.#story })
+  }
+
+  async #hold(): Promise<void> {
+    const { signal, out } = this.#options
+    out.write(`demo: kept running; KAFKA_BROKERS=${this.#settings.kafka.brokers.join(',')}; Ctrl-C ends it\n`)
+    if (!signal.aborted) await new Promise(resolve => signal.addEventListener('abort', resolve, { once: true }))
+  }
+
+  #start(name: string, args: readonly string[]): RoleProcess {
+    const role = startRole({ name, args, env: this.#env, logFile: join(this.#folder, `${name}.log`) })
+    this.#roles.push(role)
+    return role
+  }
+
+  #tell(line: string): void {
+    this.#story.push(`${((Date.now() - this.#startedAt) / 1000).toFixed(1)} s  ${line}`)
+  }
+
+  /** Only the one that is killed on purpose, and those whose work is done, may have ended. */
+  #checkAlive(): void {
+    if (this.#options.signal.aborted) throw new TidemarkError('usage', 'interrupted')
+    const ended = this.#roles.find(
+      ({ name, running }) => !running && !['topics', 'generator', 'aggregator-1'].includes(name),
+    )
+    if (ended !== undefined) throw this.#failed(ended)
+  }
+
+  #failed(role: RoleProcess): TidemarkError {
+    return new TidemarkError(
+      'crashed',
+      `${role.name} has ended early; its log: ${join(this.#folder, `${role.name}.log`)}`,
+    )
+  }
+
+  async #ledger(file: string): Promise<LedgerContent | null> {
+    try {
+      return JSON.parse(await readFile(file, 'utf8')) as LedgerContent
+    } catch {
+      return null
+    }
+  }
+}
+
+function demoNames(prefix: string): Record<string, string> {
+  return {
+    CONSUMER_GROUP: prefix,
+    SOURCE_TOPIC: `${prefix}-user-login`,
+    DLQ_TOPIC: `${prefix}-user-login-dlq`,
+    PARTIALS_TOPIC: `${prefix}-login-partials`,
+    RESULTS_TOPIC: `${prefix}-aggregated-usage`,
+  }
+}

@@ -1,0 +1,152 @@
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { command } from '../../src/commands/topics.ts'
+import { configHash } from '../../src/config/configHash.ts'
+import { loadSettings } from '../../src/config/load.ts'
+import type { Settings } from '../../src/config/settings.ts'
+import { type EmbeddedKafka, startKafka } from '../../src/dev/kafka/embeddedKafka.ts'
+import { createTopicReader, type TopicReader } from '../../src/kafka/admin.ts'
+import { createBatchSender } from '../../src/kafka/batchSender.ts'
+import { checkReachable, createKafka } from '../../src/kafka/client.ts'
+import { ensureTopics, partialsRetentionMs, verifyTopicsForRole, withAdmin } from '../../src/kafka/topics.ts'
+import { decodeAggregateCommit } from '../../src/tasks/aggregateCommit.ts'
+
+let broker: EmbeddedKafka
+let reader: TopicReader
+let serial = 0
+
+beforeAll(async () => {
+  broker = await startKafka()
+  reader = createTopicReader(createKafka(fresh().settings.kafka, () => {}))
+})
+afterAll(async () => {
+  await reader?.close()
+  await broker?.stop()
+})
+
+/** Settings whose topics nobody has created yet. */
+function fresh(over: Record<string, string> = {}) {
+  const n = ++serial
+  const env = {
+    KAFKA_BROKERS: broker.brokers,
+    CONSUMER_GROUP: `g${n}`,
+    SOURCE_TOPIC: `source-${n}`,
+    DLQ_TOPIC: `dead-${n}`,
+    PARTIALS_TOPIC: `partials-${n}`,
+    RESULTS_TOPIC: `results-${n}`,
+    SOURCE_PARTITIONS: '3',
+    PARTIALS_PARTITIONS: '2',
+    ...over,
+  }
+  const settings: Settings = loadSettings(env, path => readFileSync(path, 'utf8'))
+  return { env, settings, kafka: createKafka(settings.kafka, () => {}) }
+}
+
+async function runCommand(env: NodeJS.ProcessEnv, options: Record<string, unknown> = {}, args: string[] = []) {
+  const out: string[] = []
+  const stream = { write: (text: string) => out.push(text) }
+  const readFile = (path: string) => readFileSync(path, 'utf8')
+  const code = await command.run({ env, readFile, stdout: stream, stderr: stream }, options, args)
+  return { code, out: out.join('') }
+}
+
+test('topics are created as planned, and a second run finds nothing to do', async () => {
+  const { env, settings, kafka } = fresh()
+  await expect(verifyTopicsForRole(kafka, settings, 'aggregate')).rejects.toMatchObject({
+    code: 'refused_topic',
+    message: expect.stringContaining("run 'tidemark topics'"),
+  })
+  expect(await runCommand(env)).toMatchObject({ code: 0, out: expect.stringContaining('created partials-') })
+  expect(await ensureTopics(kafka, settings)).toEqual({ created: [], differences: [] })
+  const { topics } = settings
+  const counts = [topics.source, topics.deadLetters, topics.partials, topics.results].map(reader.partitionCount)
+  expect(await Promise.all(counts)).toEqual([3, 3, 2, 2])
+  expect(await reader.partitionCount('no-such-topic')).toBeNull()
+  expect(await reader.topicConfig(topics.partials)).toMatchObject({
+    'cleanup.policy': 'delete',
+    'message.timestamp.type': 'LogAppendTime',
+    'retention.ms': String(partialsRetentionMs(settings)),
+  })
+  expect((await reader.topicConfig(topics.results))['cleanup.policy']).toBe('compact')
+  expect((await reader.topicConfig(topics.source))['message.timestamp.type']).toBe('CreateTime')
+  await verifyTopicsForRole(kafka, settings, 'aggregate')
+  await verifyTopicsForRole(kafka, settings, 'reduce')
+})
+
+test('a topic that would make counts wrong is refused, each difference in a line; more source partitions are a note', async () => {
+  const { env, settings, kafka } = fresh()
+  await withAdmin(kafka, admin =>
+    admin.createTopics({
+      topics: [
+        { topic: settings.topics.source, numPartitions: 5 },
+        {
+          topic: settings.topics.partials,
+          numPartitions: 4,
+          configEntries: [
+            { name: 'retention.ms', value: '60000' },
+            { name: 'message.timestamp.type', value: 'CreateTime' },
+          ],
+        },
+      ],
+    }),
+  )
+  const { code, out } = await runCommand(env)
+  expect(code).toBe(3)
+  const lines = out.split('\n')
+  expect(lines).toContainEqual(expect.stringMatching(/^note: .*source.* has 5 partitions, planned are 3/))
+  expect(lines).toContainEqual(expect.stringMatching(/^refused: .* has 4 partitions, .*set PARTIALS_PARTITIONS=4/))
+  expect(lines).toContainEqual(expect.stringMatching(/^refused: .*retention.ms=60000, .*--add-config retention.ms=\d+/))
+  expect(lines).toContainEqual(expect.stringMatching(/^refused: .*timestamp.type=CreateTime/))
+  const verified = verifyTopicsForRole(kafka, settings, 'reduce')
+  await expect(verified).rejects.toMatchObject({ code: 'refused_partition_count' })
+})
+
+test('a longer retention is as good', async () => {
+  const { settings, kafka } = fresh({ CORRECTION_HORIZON: '2h' })
+  await ensureTopics(kafka, settings)
+  const shorter = { ...settings, correctionHorizonMs: 60_000 }
+  expect((await ensureTopics(kafka, shorter)).differences).toEqual([])
+  const longer = { ...settings, correctionHorizonMs: 24 * 3_600_000 }
+  await expect(verifyTopicsForRole(kafka, longer, 'reduce')).rejects.toMatchObject({ code: 'refused_topic' })
+})
+
+test('rewind starts the next generation with its topics and its commits, once', async () => {
+  const { env, settings, kafka } = fresh()
+  await ensureTopics(kafka, settings)
+  const sender = await createBatchSender(settings.kafka)
+  const messages = [1_000, 2_000, 3_000].map(timestamp => ({ key: null, value: 'v', timestamp }))
+  await sender.send(settings.topics.source, 0, messages)
+  await sender.close()
+
+  await expect(runCommand(env, { to: '0:1' }, ['rewind'])).rejects.toMatchObject({ code: 'usage' })
+  await expect(runCommand(env, { to: '0:4,1:0,2:0' }, ['rewind'])).rejects.toMatchObject({ code: 'usage' })
+  await expect(runCommand(env, { to: 'yesterday' }, ['rewind'])).rejects.toMatchObject({ code: 'usage' })
+  const { code, out } = await runCommand(env, { to: '1970-01-01T00:00:02Z' }, ['rewind'])
+  expect(code).toBe(0)
+  expect(out).toContain('STREAM_GENERATION=2')
+  expect(out).toContain('begins at 0:1,1:0,2:0')
+  expect(await reader.partitionCount(`${settings.topics.partials}-g2`)).toBe(2)
+  expect(await reader.partitionCount(`${settings.topics.results}-g2`)).toBe(2)
+  const commit = await reader.readCommit(`${settings.consumerGroup}-aggregate-g2`, settings.topics.source, 0)
+  const next = { ...settings, generation: 2 }
+  expect(decodeAggregateCommit(commit!)).toMatchObject({ offset: 1, replayFrom: 1, configHash: configHash(next) })
+  expect(await reader.readCommit(`${settings.consumerGroup}-aggregate`, settings.topics.source, 0)).toBeNull()
+  await verifyTopicsForRole(kafka, next, 'reduce')
+
+  await expect(runCommand(env, { to: 'earliest' }, ['rewind'])).rejects.toMatchObject({ code: 'refused_topic' })
+  const third = await runCommand({ ...env, STREAM_GENERATION: '2' }, { to: '0:3,1:0,2:0' }, ['rewind'])
+  expect(third.out).toContain('STREAM_GENERATION=3')
+})
+
+test('brokers that do not answer are named within about 5 s, also one that accepts and is silent', async () => {
+  const kafka = { ...fresh().settings.kafka, brokers: ['127.0.0.1:1', '127.0.0.1:2'] }
+  const refused = checkReachable(kafka, () => {})
+  await expect(refused).rejects.toMatchObject({ code: 'unreachable', message: /127.0.0.1:1, 127.0.0.1:2/ })
+  broker.pause()
+  const startedAt = Date.now()
+  const silent = checkReachable({ ...kafka, brokers: [broker.brokers] }, () => {})
+  await expect(silent).rejects.toMatchObject({ code: 'unreachable' })
+  expect(Date.now() - startedAt).toBeLessThan(7_000)
+  broker.resume()
+  await checkReachable({ ...kafka, brokers: [broker.brokers] }, () => {})
+})
