@@ -134,7 +134,6 @@ function settingsOf(values: SettingValues, kafka: KafkaSettings): Settings {
     validationRequired: withAlwaysRequired(values.VALIDATION_REQUIRED),
     statsIntervalMs: values.STATS_INTERVAL,
     sessionTimeoutMs: values.SESSION_TIMEOUT,
-    httpPort: values.HTTP_PORT,
     logLevel: values.LOG_LEVEL,
   }
 }

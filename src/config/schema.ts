@@ -135,7 +135,6 @@ export const SCHEMA = {
     '10s',
     'How often `aggregate` and `reduce` print statistics; 0 never.',
   ),
-  HTTP_PORT: required(wholeNumber(0, 65_535), '8080', 'Where a role answers HTTP; 0 takes any free port.'),
   LOG_LEVEL: required(
     oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
     'info',

@@ -34,7 +34,6 @@ export type Settings = {
   /** How often `aggregate` and `reduce` print statistics; 0 never. */
   readonly statsIntervalMs: number
   readonly sessionTimeoutMs: number
-  readonly httpPort: number
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 }
 

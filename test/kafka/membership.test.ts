@@ -45,7 +45,7 @@ async function createTopic(partitions: number): Promise<string> {
 }
 
 async function produce(topic: string, partition: number, count: number): Promise<void> {
-  const messages = Array.from({ length: count }, (_, i) => ({ key: `k${i}`, value: `v${i}`, timestamp: 1_000 + i }))
+  const messages = Array.from({ length: count }, (_, i) => ({ key: `k${i}`, value: `v${i}` }))
   await sender.send(topic, partition, messages)
 }
 

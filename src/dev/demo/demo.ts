@@ -82,6 +82,7 @@ class Demo {
   readonly #feed: ResultFeed
   readonly #roles: RoleProcess[] = []
   readonly #story: string[] = []
+  readonly #screen
   readonly #startedAt = Date.now()
   #killed = 0
   #added = 0
@@ -89,6 +90,7 @@ class Demo {
 
   constructor(options: DemoOptions, folder: string, brokers: string, own: boolean) {
     this.#options = options
+    this.#screen = createScreen(options.out)
     this.#folder = folder
     // On somebody's broker the demo keeps to topics and groups of its own.
     const names = own ? {} : demoNames(`demo-${process.pid}-${Date.now().toString(36)}`)
@@ -134,7 +136,6 @@ class Demo {
 
   /** Shows the numbers while the generator runs, and makes trouble on the way. */
   async #watch(generator: RoleProcess, victim: RoleProcess, ledgerFile: string): Promise<void> {
-    const screen = createScreen(this.#options.out)
     while (generator.running) {
       this.#checkAlive()
       const produced = (await this.#ledger(ledgerFile))?.acknowledged ?? 0
@@ -149,13 +150,12 @@ class Demo {
         this.#start('aggregator-5', ['aggregate'])
         this.#tell('added aggregator-4 and aggregator-5')
       }
-      await this.#show(screen, produced)
+      await this.#show(produced)
       await Promise.race([generator.exited, sleep(POLL_MS)])
     }
   }
 
   async #untilFinal(ledger: LedgerContent, ledgerFile: string): Promise<void> {
-    const screen = createScreen(this.#options.out)
     const deadline = Date.now() + FINAL_LIMIT_MS
     const open = () =>
       Object.keys(ledger.windows).filter(
@@ -163,7 +163,7 @@ class Demo {
       )
     while (open().length > 0 && Date.now() < deadline) {
       this.#checkAlive()
-      await this.#show(screen, (await this.#ledger(ledgerFile))?.acknowledged ?? 0)
+      await this.#show((await this.#ledger(ledgerFile))?.acknowledged ?? 0)
       await sleep(POLL_MS)
     }
     for (const key of open()) this.#tell(`${key} did not turn final within ${FINAL_LIMIT_MS / 1000} s`)
@@ -193,14 +193,20 @@ class Demo {
     }
   }
 
-  async #show(screen: ReturnType<typeof createScreen>, produced: number): Promise<void> {
+  async #show(produced: number): Promise<void> {
     await this.#feed.poll()
     const results = [...this.#feed.table.byKey.values()]
     if (results.length > 0) this.#firstResultAt ??= Date.now()
     const roles = this.#roles
       .filter(({ name }) => name !== 'topics')
       .map(role => ({ name: role.name, state: role.running ? 'running' : 'ended' }))
-    screen({ elapsedSeconds: (Date.now() - this.#startedAt) / 1000, produced, roles, results, story: this.#story })
+    this.#screen({
+      elapsedSeconds: (Date.now() - this.#startedAt) / 1000,
+      produced,
+      roles,
+      results,
+      story: this.#story,
+    })
   }
 
   async #hold(): Promise<void> {

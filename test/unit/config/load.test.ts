@@ -58,7 +58,6 @@ describe('defaults', () => {
       validationRequired: ['timestamp', 'user_id'],
       statsIntervalMs: 10_000,
       sessionTimeoutMs: 10_000,
-      httpPort: 8080,
       logLevel: 'info',
     })
   })
@@ -92,10 +91,10 @@ describe('sources', () => {
     expect(withFile('KAFKA_BROKERS: [a:1, b:2]').kafka.brokers).toEqual(wanted)
     expect(withFile('KAFKA_BROKERS: a:1, b:2').kafka.brokers).toEqual(wanted)
     expect(
-      withFile('{\n\t"KAFKA_BROKERS": ["a:1", "b:2"],\n\t"HTTP_PORT": 9,\n\t"KAFKA_TLS_ENABLED": false\n}'),
+      withFile('{\n\t"KAFKA_BROKERS": ["a:1", "b:2"],\n\t"STREAM_GENERATION": 9,\n\t"KAFKA_TLS_ENABLED": false\n}'),
     ).toMatchObject({
       kafka: { brokers: wanted, tls: null },
-      httpPort: 9,
+      generation: 9,
     })
   })
 
@@ -119,7 +118,7 @@ describe('sources', () => {
     ['WINDOW_SIZE: {size: 10s}', 'WINDOW_SIZE in the file is a mapping: allowed is one value'],
     ['- a', 'CONFIG_FILE is "c.yaml": allowed is a mapping of settings, as "WINDOW_SIZE: 10s" on a line'],
     ['A: [1,', /^CONFIG_FILE is "c.yaml": it is not valid YAML or JSON \(Flow sequence .* line 1, column 7\)$/],
-    ['HTTP_PORT: 1\nHTTP_PORT: 2', /not valid YAML or JSON \(Map keys must be unique/],
+    ['CHUNK_SIZE: 1\nCHUNK_SIZE: 2', /not valid YAML or JSON \(Map keys must be unique/],
   ])('refuses the file %j', (content, wanted) => {
     expect(complaints({ CONFIG_FILE: 'c.yaml' }, { 'c.yaml': content })).toEqual([
       typeof wanted === 'string' ? wanted : expect.stringMatching(wanted),
@@ -147,7 +146,6 @@ describe('values', () => {
     ['STATS_INTERVAL', '0s', 'statsIntervalMs', 0],
     ['MAX_EVENT_BYTES', '512KiB', 'maxEventBytes', 524_288],
     ['MAX_EVENT_BYTES', '300B', 'maxEventBytes', 300],
-    ['HTTP_PORT', '0', 'httpPort', 0],
     ['VALIDATION_REQUIRED', 'ip, locale,ip', 'validationRequired', ['ip', 'locale', 'timestamp', 'user_id']],
   ])('%s=%s', (name, text, key, wanted) => {
     expect(loadSettings({ [name]: text }, files())).toHaveProperty(key, wanted)
@@ -169,8 +167,8 @@ describe('values', () => {
     ['MAX_EVENT_BYTES', '1MB'],
     ['MAX_EVENT_BYTES', '65536'],
     ['MAX_EVENT_BYTES', '99999999GiB'],
-    ['HTTP_PORT', '65536'],
-    ['HTTP_PORT', '0x50'],
+    ['REPLICATION_FACTOR', '101'],
+    ['REPLICATION_FACTOR', '0x5'],
     ['CHUNK_SIZE', '1e6'],
     ['STREAM_GENERATION', '0'],
     ['DELIVERY', 'exactly_once'],
@@ -191,10 +189,10 @@ describe('values', () => {
   })
 
   it('tells all violations at once', () => {
-    const lines = complaints({ WINDOW_SIZE: '7s', HTTP_PORT: 'x', KAFKA_TLS_CERT: 'c', KAFKA_TLS_ENABLED: 'true' })
+    const lines = complaints({ WINDOW_SIZE: '7s', CHUNK_SIZE: 'x', KAFKA_TLS_CERT: 'c', KAFKA_TLS_ENABLED: 'true' })
     expect(lines.map(line => line.split(' ')[0])).toEqual([
       'WINDOW_SIZE',
-      'HTTP_PORT',
+      'CHUNK_SIZE',
       'KAFKA_TLS_CERT',
       'KAFKA_TLS_CERT',
     ])

@@ -1,0 +1,223 @@
+import { TidemarkError } from '../../src/errors.ts'
+import type { RecordBatch } from '../../src/tasks/recordBatch.ts'
+import type { Commit, OutputRecord } from '../../src/tasks/task.ts'
+
+export type LogRecord = {
+  readonly offset: number
+  readonly timestamp: number
+  readonly appendedAt: number
+  readonly value: Uint8Array | null
+  readonly transaction: Transaction | null
+}
+
+/** Records become visible, together with offset and metadata, when `state` turns to committed. */
+export type Transaction = {
+  state: 'open' | 'committed' | 'aborted'
+  readonly records: { readonly log: Log; readonly record: LogRecord; readonly output: OutputRecord }[]
+}
+
+/** One partition of one topic. Records that retention removed stay here for nobody to read. */
+export class Log {
+  readonly topic: string
+  readonly number: number
+  start: number
+  /** The next offset (high watermark). */
+  end: number
+  readonly records: LogRecord[] = []
+  readonly open = new Map<Transaction, number>()
+
+  constructor(topic: string, number: number, start = 0) {
+    this.topic = topic
+    this.number = number
+    this.start = start
+    this.end = start
+  }
+
+  append(value: Uint8Array | null, timestamp: number, appendedAt: number, transaction: Transaction | null): LogRecord {
+    const record = { offset: this.end++, timestamp, appendedAt, value, transaction }
+    this.records.push(record)
+    if (transaction !== null && !this.open.has(transaction)) this.open.set(transaction, record.offset)
+    return record
+  }
+
+  /** Offsets that hold no record, as of control batches or compaction. */
+  hole(size: number): void {
+    this.end += size
+  }
+
+  /** Committed readers see nothing from here on (last stable offset). */
+  get stableEnd(): number {
+    let least = this.end
+    for (const first of this.open.values()) least = Math.min(least, first)
+    return least
+  }
+
+  /** Up to `limit` records that a committed reader finds from `from` on. */
+  read(from: number, limit: number): LogRecord[] {
+    const found: LogRecord[] = []
+    const end = this.stableEnd
+    for (let i = this.indexOf(Math.max(from, this.start)); i < this.records.length && found.length < limit; i++) {
+      const record = this.records[i] as LogRecord
+      if (record.offset >= end) break
+      if (record.transaction === null || record.transaction.state === 'committed') found.push(record)
+    }
+    return found
+  }
+
+  /** The index of the first record at or past `offset`. */
+  indexOf(offset: number): number {
+    let low = 0
+    let high = this.records.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.records[middle] as LogRecord).offset < offset) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+/** What the broker tells the judge, at the moment when readers could see it. */
+export type BrokerListener = {
+  published(slot: string, log: Log, record: LogRecord, output: OutputRecord): void
+  committed(slot: string, commit: Commit): void
+}
+
+type Producer = { epoch: number; open: Transaction | null }
+
+/** Logs, commits and transactions in memory. A slot is a stage with a partition, as `aggregate/0`. */
+export class Broker {
+  now: number
+  readonly sources: Log[] = []
+  readonly partials: Log[] = []
+  readonly results: Log[] = []
+  readonly letters: Log[] = []
+  readonly commits = new Map<string, Commit>()
+  readonly #producers = new Map<string, Producer>()
+  readonly #on: BrokerListener
+
+  constructor(now: number, on: BrokerListener) {
+    this.now = now
+    this.#on = on
+  }
+
+  /** A new epoch for the slot's transactional id; the earlier owner's open transaction is aborted. */
+  fence(slot: string): number {
+    const producer = this.#producer(slot)
+    this.#end(producer, 'aborted')
+    return ++producer.epoch
+  }
+
+  begin(slot: string, epoch: number): void {
+    const producer = this.#current(slot, epoch)
+    if (producer.open !== null) throw new TidemarkError('delivery_failed', 'a transaction is open')
+    producer.open = { state: 'open', records: [] }
+  }
+
+  sendInTransaction(slot: string, epoch: number, reader: number, outputs: readonly OutputRecord[]): void {
+    const { open } = this.#current(slot, epoch)
+    if (open === null) throw new TidemarkError('delivery_failed', 'no transaction has begun')
+    for (const output of outputs) {
+      const log = this.#logOf(output, reader)
+      const record = log.append(output.value, this.now, this.now, open)
+      open.records.push({ log, record, output })
+    }
+  }
+
+  commitTransaction(slot: string, epoch: number, commit: Commit): void {
+    const producer = this.#current(slot, epoch)
+    const { open } = producer
+    if (open === null) throw new TidemarkError('delivery_failed', 'no transaction has begun')
+    this.#end(producer, 'committed')
+    this.commits.set(slot, commit)
+    for (const { log, record, output } of open.records) this.#on.published(slot, log, record, output)
+    this.#on.committed(slot, commit)
+  }
+
+  send(slot: string, reader: number, outputs: readonly OutputRecord[]): void {
+    for (const output of outputs) {
+      const log = this.#logOf(output, reader)
+      this.#on.published(slot, log, log.append(output.value, this.now, this.now, null), output)
+    }
+  }
+
+  commit(slot: string, commit: Commit): void {
+    this.commits.set(slot, commit)
+    this.#on.committed(slot, commit)
+  }
+
+  /** Results and dead letters lie in one partition for each reducer: their keys never mix. */
+  #logOf(output: OutputRecord, reader: number): Log {
+    if (output.topic === 'partials') return this.partials[output.partition as number] as Log
+    return (output.topic === 'results' ? this.results : this.letters)[reader] as Log
+  }
+
+  #producer(slot: string): Producer {
+    let producer = this.#producers.get(slot)
+    if (producer === undefined) {
+      producer = { epoch: 0, open: null }
+      this.#producers.set(slot, producer)
+    }
+    return producer
+  }
+
+  #current(slot: string, epoch: number): Producer {
+    const producer = this.#producer(slot)
+    if (producer.epoch !== epoch) throw new TidemarkError('fenced', `epoch ${epoch} of ${slot} is over`)
+    return producer
+  }
+
+  /** Ends the open transaction, if any; its marker takes an offset in each partition that it touched. */
+  #end(producer: Producer, state: 'committed' | 'aborted'): void {
+    const { open } = producer
+    producer.open = null
+    if (open === null) return
+    open.state = state
+    for (const log of new Set(open.records.map(({ log }) => log))) {
+      log.open.delete(open)
+      log.hole(1)
+    }
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+
+/** A cursor over records of a log, as the real adapter's. */
+export class SimulatedBatch implements RecordBatch {
+  readonly baseOffset: number
+  readonly nextOffset: number
+  readonly count: number
+  offset = -1
+  timestamp = 0
+  readonly keyBytes = NOTHING
+  readonly keyStart = -1
+  readonly keyEnd = -1
+  valueBytes: Uint8Array = NOTHING
+  valueStart = -1
+  valueEnd = -1
+  readonly records: readonly LogRecord[]
+  #at = 0
+
+  constructor(baseOffset: number, nextOffset: number, records: readonly LogRecord[]) {
+    this.baseOffset = baseOffset
+    this.nextOffset = nextOffset
+    this.records = records
+    this.count = records.length
+  }
+
+  next(): boolean {
+    const record = this.records[this.#at++]
+    if (record === undefined) return false
+    this.offset = record.offset
+    this.timestamp = record.timestamp
+    this.valueBytes = record.value ?? NOTHING
+    this.valueStart = record.value === null ? -1 : 0
+    this.valueEnd = record.value === null ? -1 : record.value.length
+    return true
+  }
+
+  /** The same records once more, from the beginning. */
+  again(): SimulatedBatch {
+    return new SimulatedBatch(this.baseOffset, this.nextOffset, this.records)
+  }
+}

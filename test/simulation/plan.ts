@@ -1,0 +1,86 @@
+import { Random } from './random.ts'
+
+/** Windows of 10 ms, so that few records meet many boundaries. */
+export const WINDOW_MS = 10
+export const SKEW_MS = 30
+export const IDLE_MS = 20
+export const MAX_EVENT_BYTES = 200
+/** When every run begins, epoch milliseconds: late enough that numbers are read as milliseconds. */
+export const BEGIN_MS = 1_700_000_000_000
+
+/** How far retention goes on the source: nothing it still needs, what a rebuild needs, what was never counted. */
+export type Retention = 'none' | 'needless' | 'replay' | 'uncounted'
+
+/** Everything that a seed decides before its first step. */
+export type Plan = {
+  readonly seed: number
+  readonly partitions: number
+  readonly growBy: number
+  readonly reducers: number
+  readonly records: number
+  /** Offset at which each source log begins. */
+  readonly logStart: number
+  readonly chunkSize: number
+  readonly latenessMs: number
+  readonly horizonMs: number
+  readonly maxWindows: number
+  readonly maxDimensionValues: number
+  readonly required: readonly string[]
+  readonly exactlyOnce: boolean
+  /** How often a commit of an owner that is no longer the group's is accepted (at least once). */
+  readonly zombieCommits: number
+  readonly retention: Retention
+  /** Record timestamps differ from the broker's clock by up to this much. */
+  readonly jitterMs: number
+  /** How often a call's outcome is a failure or unknown. */
+  readonly faults: number
+  readonly crashes: number
+  readonly zombies: number
+  readonly jumps: boolean
+  readonly holes: boolean
+  /** Share of events that are out of the ordinary. */
+  readonly oddEvents: number
+  /** Partitions may fall silent for long. */
+  readonly silences: boolean
+  readonly foreign: boolean
+  readonly pauseInTheMiddle: boolean
+}
+
+export function planOf(seed: number): { readonly plan: Plan; readonly random: Random } {
+  const random = new Random(seed)
+  const latenessMs = random.pick([0, 5, 10, 25])
+  const horizonMs = random.pick([0, 10, 25, 40])
+  const retention = random.pick<Retention>(['none', 'none', 'needless', 'replay', 'replay', 'uncounted'])
+  const jitterMs = random.pick([0, 0, 3, 8])
+  const finalWindows = Math.ceil(horizonMs / WINDOW_MS) + 1
+  const calm = random.chance(0.1)
+  const plan: Plan = {
+    seed,
+    partitions: random.between(1, 3),
+    growBy: random.chance(0.25) ? random.between(1, 2) : 0,
+    reducers: random.between(1, 2),
+    records: random.between(40, 130),
+    logStart: random.chance(0.3) ? random.between(1, 30) : 0,
+    chunkSize: random.between(4, 16),
+    latenessMs,
+    horizonMs,
+    maxWindows: random.chance(0.3) ? finalWindows + random.between(1, 3) : 1000,
+    maxDimensionValues: random.chance(0.2) ? 2 : 100,
+    required: random.chance(0.2) ? ['user_id', 'timestamp', 'locale'] : ['user_id', 'timestamp'],
+    exactlyOnce: random.chance(0.5),
+    zombieCommits: random.pick([0, 0.5, 1]),
+    retention,
+    // A gap's bound on the event times that it lost allows producers' clocks to differ by the lateness.
+    jitterMs: retention === 'uncounted' ? Math.min(jitterMs, Math.floor(latenessMs / 2)) : jitterMs,
+    faults: calm ? 0 : random.pick([0.01, 0.05, 0.15]),
+    crashes: calm ? 0 : random.pick([0.5, 1, 3]),
+    zombies: calm ? 0 : random.pick([0, 1, 3]),
+    jumps: random.chance(0.3),
+    holes: random.chance(0.6),
+    oddEvents: random.pick([0.1, 0.3, 0.5]),
+    silences: random.chance(0.6),
+    foreign: random.chance(0.3),
+    pauseInTheMiddle: random.chance(0.3),
+  }
+  return { plan, random }
+}
