@@ -101,6 +101,8 @@ export class PartitionRunner<T extends Task> {
     const task = this.#task
     if (this.#state !== 'running' || task === null) return
     try {
+      // Our last transaction may be acknowledged and not yet visible in the group's offsets: the fence waits for it.
+      await this.#ports.fence()
       const commit = await this.#ports.readCommit()
       if (this.#task !== task) return
       if (!sameCommit(commit, this.#lastCommit)) throw new TidemarkError('unassigned', 'another owner has committed')

@@ -168,9 +168,19 @@ export class Owner {
       },
       readCommit: () => this.#call('readCommit', () => broker.commits.get(name) ?? null),
       readLogRange: () => this.#call('readLogRange', () => ({ start: log.start, end: log.end })),
-      begin: () => this.#call('begin', () => (transactional ? broker.begin(name, this.#epoch) : undefined)),
-      send: records => this.#call('send', () => this.send(records), records),
-      commit: commit => this.#call('commit', () => this.#commit(commit), [], commit),
+      begin: () => {
+        const epoch = this.#epoch
+        return this.#call('begin', () => (transactional ? broker.begin(name, epoch) : undefined))
+      },
+      // The epoch is that of the call: what arrives late at the broker bears the old one.
+      send: records => {
+        const epoch = this.#epoch
+        return this.#call('send', () => this.send(records, epoch), records)
+      },
+      commit: commit => {
+        const epoch = this.#epoch
+        return this.#call('commit', () => this.#commit(commit, epoch), [], commit)
+      },
       seek: offset => {
         this.fetchPosition = offset
       },
@@ -184,15 +194,15 @@ export class Owner {
   }
 
   /** Sends records, or some of them: what reached the broker of a send that failed. */
-  send(records: readonly OutputRecord[]): void {
+  send(records: readonly OutputRecord[], epoch = this.#epoch): void {
     const { broker, slot } = this.#options
-    if (slot.transactional) broker.sendInTransaction(slot.name, this.#epoch, slot.partition, records)
+    if (slot.transactional) broker.sendInTransaction(slot.name, epoch, slot.partition, records)
     else broker.send(slot.name, slot.partition, records)
   }
 
-  #commit(commit: Commit): void {
+  #commit(commit: Commit, epoch: number): void {
     const { broker, slot, acceptsZombie } = this.#options
-    if (slot.transactional) return broker.commitTransaction(slot.name, this.#epoch, commit)
+    if (slot.transactional) return broker.commitTransaction(slot.name, epoch, commit)
     if (slot.current !== this && !acceptsZombie()) {
       throw new TidemarkError('fenced', 'the generation of this member is over')
     }
