@@ -9,6 +9,8 @@ export type ReduceCommit = {
   /** Windows up to these indexes are final, and forgotten. They never decrease; -1 before the first. */
   readonly finalThrough: number
   readonly droppedThrough: number
+  /** The greatest number of source partitions that any source has told of: finality waits for all of them. */
+  readonly sourcePartitions: number
   readonly configHash: string
 }
 
@@ -23,6 +25,7 @@ export function encodeReduceCommit(commit: ReduceCommit): Commit {
       r: commit.replayFrom,
       f: commit.finalThrough,
       d: commit.droppedThrough,
+      s: commit.sourcePartitions,
     }),
   }
 }
@@ -32,8 +35,8 @@ export function decodeReduceCommit(commit: Commit): ReduceCommit {
   try {
     const json = JSON.parse(commit.metadata)
     if (json.v !== COMMIT_VERSION) throw new Error(`commit version ${json.v}`)
-    const { h: configHash, r: replayFrom, f: finalThrough, d: droppedThrough } = json
-    return { offset: commit.offset, replayFrom, finalThrough, droppedThrough, configHash }
+    const { h: configHash, r: replayFrom, f: finalThrough, d: droppedThrough, s: sourcePartitions } = json
+    return { offset: commit.offset, replayFrom, finalThrough, droppedThrough, sourcePartitions, configHash }
   } catch (cause) {
     throw new TidemarkError(
       'refused_no_metadata',

@@ -52,19 +52,22 @@ export class ReduceTask implements Task {
   readonly #windows = new Map<number, HeldWindow>()
   readonly #sources = new Map<number, Source>()
   /** The greatest number of source partitions that any source knew of. */
-  #expected = 0
+  #expected: number
   #parking: Parking | null = null
   #seekTo: number | null = null
   #late = new Map<string, LatePartial>()
   #notices: Notice[] = []
 
   constructor(settings: ReduceTaskSettings, partition: number, start: ReduceCommit) {
+    // Then one of the windows held is always still provisional: only such a one may be parked.
+    invariant(settings.maxWindows >= leastMaxWindows(settings), 'MAX_WINDOWS holds all windows that may be corrected')
     this.#settings = settings
     this.#partition = partition
     this.#position = start.replayFrom
     this.#committed = start.offset
     this.#finalThrough = start.finalThrough
     this.#droppedThrough = start.droppedThrough
+    this.#expected = start.sourcePartitions
   }
 
   get position(): number {
@@ -314,6 +317,7 @@ export class ReduceTask implements Task {
       replayFrom,
       finalThrough: this.#finalThrough,
       droppedThrough: this.#droppedThrough,
+      sourcePartitions: this.#expected,
       configHash: this.#settings.configHash,
     })
   }
@@ -325,6 +329,11 @@ export class ReduceTask implements Task {
   #notice(notice: Notice): void {
     if (this.#notices.length < NOTICES_PER_CAPTURE) this.#notices.push(notice)
   }
+}
+
+/** The least MAX_WINDOWS: the windows within the correction horizon, and one more. */
+export function leastMaxWindows(settings: Pick<ReduceTaskSettings, 'windowSizeMs' | 'correctionHorizonMs'>): number {
+  return Math.ceil(settings.correctionHorizonMs / settings.windowSizeMs) + 2
 }
 
 /** Makes reduce tasks for the partitions of the partials topic. */
@@ -346,7 +355,14 @@ function startOf(settings: ReduceTaskSettings, partition: number, commit: Commit
         `partials partition ${partition}: the log begins at ${log.start}, but no reducer of this group has read it: partials are lost. Begin a new generation beside this one with \`tidemark topics rewind --to <time|earliest|offsets>\``,
       )
     }
-    return { offset: log.start, replayFrom: log.start, finalThrough: -1, droppedThrough: -1, configHash }
+    return {
+      offset: log.start,
+      replayFrom: log.start,
+      finalThrough: -1,
+      droppedThrough: -1,
+      sourcePartitions: 0,
+      configHash,
+    }
   }
   const last = decodeReduceCommit(commit)
   const where = `partials partition ${partition}`
