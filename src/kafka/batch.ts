@@ -1,17 +1,13 @@
 import type { RecordBatch } from '../tasks/recordBatch.ts'
 import type { KafkaBatch, RawMessage } from './patches.ts'
 
-/** A record batch together with the end of its log (high watermark) when it was fetched. */
-export type FetchedBatch = RecordBatch & { readonly highWatermark: number }
-
 const NOTHING = new Uint8Array(0)
 
 /** A cursor over the records that kafkajs decoded; it makes no object of its own for a record. */
-class MessageCursor implements FetchedBatch {
+class MessageCursor implements RecordBatch {
   readonly baseOffset: number
   readonly count: number
   readonly nextOffset: number
-  readonly highWatermark: number
   offset = -1
   timestamp = 0
   keyBytes: Uint8Array = NOTHING
@@ -29,7 +25,6 @@ class MessageCursor implements FetchedBatch {
     this.count = batch.messages.length
     // Reaches past trailing control, aborted and compacted records, which `messages` leaves out.
     this.nextOffset = Number(batch.lastOffset()) + 1
-    this.highWatermark = Number(batch.highWatermark)
   }
 
   next(): boolean {
@@ -49,6 +44,6 @@ class MessageCursor implements FetchedBatch {
 }
 
 /** @param batch what kafkajs hands to `eachBatch`; not copied, so it must not be changed while the cursor is used */
-export function toRecordBatch(batch: KafkaBatch): FetchedBatch {
+export function toRecordBatch(batch: KafkaBatch): RecordBatch {
   return new MessageCursor(batch)
 }

@@ -1,16 +1,10 @@
 import type { Kafka, Producer, Transaction } from 'kafkajs'
 import { TidemarkError } from '../errors.ts'
-import type { PartitionPorts } from '../runtime/ports.ts'
+import type { Delivery } from '../runtime/ports.ts'
 import type { Commit } from '../tasks/task.ts'
 import { javaPartitioner } from './client.ts'
 import { deliveryError } from './kafkaErrors.ts'
 import { sendRequest, type TopicNames, toRequests } from './outgoing.ts'
-
-/** How one partition's outputs and commit reach the brokers. */
-export type Delivery = Pick<PartitionPorts, 'fence' | 'begin' | 'send' | 'commit'> & {
-  /** Ends the delivery's own connections; an open transaction is left to the next fence. */
-  close(): Promise<void>
-}
 
 export type TransactionalDeliveryOptions = {
   readonly kafka: Kafka

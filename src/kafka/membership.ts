@@ -1,57 +1,19 @@
 import type { Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs'
 import type { Settings } from '../config/settings.ts'
 import { TidemarkError } from '../errors.ts'
+import type { Group, GroupListener } from '../runtime/ports.ts'
 import type { Commit } from '../tasks/task.ts'
-import { type FetchedBatch, toRecordBatch } from './batch.ts'
+import { toRecordBatch } from './batch.ts'
 import { deliveryError, protocolTypeOf } from './kafkaErrors.ts'
 import type { ConsumerGroup, Coordinator, KafkaBatch } from './patches.ts'
 import { createStickyAssigner, type StickyAssigner } from './stickyAssigner.ts'
 import { answerWithin, withinTime } from './withinTime.ts'
 
-export type MembershipOptions = {
+export type MembershipOptions = GroupListener & {
   readonly kafka: Kafka
   readonly groupId: string
   readonly topic: string
   readonly settings: Pick<Settings, 'sessionTimeoutMs'>
-  /** A new assignment: all of its partitions are paused, to be restored, sought and resumed. Must not throw. */
-  onAssigned(epoch: number, partitions: readonly number[]): void
-  /** The assignment has ended: nothing more is delivered for it, and its commits are refused. Must not throw. */
-  onRevoked(): void
-  /**
-   * Records of a partition, in offset order and one batch at a time for each partition. The broker's other partitions
-   * wait until it resolves. `heartbeat` is cheap to call often; it throws `fenced` when the group is rebalancing: stop
-   * and rethrow. Anything else that is thrown ends in `onCrash`.
-   */
-  onBatch(epoch: number, partition: number, batch: FetchedBatch, heartbeat: () => Promise<void>): Promise<void>
-  /** The log holds no readable record below `nextOffset` from where we were. */
-  onAdvance(partition: number, nextOffset: number): void
-  /** The broker does not hold the offset asked for. The partition is paused: seek and resume it, or give up. */
-  onOutOfRange(partition: number): void
-  /** The group rebalances: flush and commit now. Awaited for at most two thirds of the session timeout. */
-  beforeRejoin(): Promise<void>
-  /** The consumer has ended and does not come back. */
-  onCrash(error: TidemarkError): void
-}
-
-export type Membership = {
-  /** Joins the group; resolves after the first assignment. */
-  start(): Promise<void>
-  /** Leaves the group. No callback comes after the call; flush and commit before it. */
-  stop(): Promise<void>
-  /** The next offset to deliver; batches fetched from elsewhere are dropped. Nothing for partitions not assigned. */
-  seek(partition: number, offset: number): void
-  pause(partition: number): void
-  resume(partition: number): void
-  /**
-   * Asks the coordinator now.
-   * @throws TidemarkError `fenced` when this is no longer a member of its generation, `delivery_failed` without an answer
-   */
-  heartbeat(): Promise<void>
-  /**
-   * Commits in the generation of `epoch`, never in another.
-   * @throws TidemarkError `fenced` when that generation is over, a retriable `delivery_failed` when the outcome is unknown
-   */
-  commit(epoch: number, partition: number, commit: Commit): Promise<void>
 }
 
 /** Where the next batch of a partition has to begin. Replaced, not changed, by a seek: identity tells them apart. */
@@ -79,11 +41,11 @@ const STOP_LIMIT_MS = 10_000
 const LEAST_WORKERS = 64
 
 /** One process's place in a consumer group that reads one topic: assignment epochs, delivery, fenced commits. */
-export function createMembership(options: MembershipOptions): Membership {
+export function createMembership(options: MembershipOptions): Group {
   return new GroupMember(options)
 }
 
-class GroupMember implements Membership {
+class GroupMember implements Group {
   readonly #options: MembershipOptions
   readonly #topic: string
   readonly #assigner: StickyAssigner

@@ -1,3 +1,5 @@
+import type { TidemarkError } from '../errors.ts'
+import type { RecordBatch } from '../tasks/recordBatch.ts'
 import type { Commit, LogRange, OutputRecord } from '../tasks/task.ts'
 
 /**
@@ -22,4 +24,54 @@ export interface PartitionPorts {
   /** Stops and restarts the flow of records into this partition, for backpressure. Synchronous. */
   pause(): void
   resume(): void
+}
+
+/** How one partition's outputs and commit reach the brokers. */
+export type Delivery = Pick<PartitionPorts, 'fence' | 'begin' | 'send' | 'commit'> & {
+  /** Ends the delivery's own connections; an open transaction is left to the next fence. */
+  close(): Promise<void>
+}
+
+/** What a consumer group tells its member. */
+export type GroupListener = {
+  /** A new assignment: all of its partitions are paused, to be restored, sought and resumed. Must not throw. */
+  onAssigned(epoch: number, partitions: readonly number[]): void
+  /** The assignment has ended: nothing more is delivered for it, and its commits are refused. Must not throw. */
+  onRevoked(): void
+  /**
+   * Records of a partition, in offset order and one batch at a time for each partition. The broker's other partitions
+   * wait until it resolves. `heartbeat` is cheap to call often; it throws `fenced` when the group is rebalancing: stop
+   * and rethrow. Anything else that is thrown ends in `onCrash`.
+   */
+  onBatch(epoch: number, partition: number, batch: RecordBatch, heartbeat: () => Promise<void>): Promise<void>
+  /** The log holds no readable record below `nextOffset` from where we were. */
+  onAdvance(partition: number, nextOffset: number): void
+  /** The broker does not hold the offset asked for. The partition is paused: seek and resume it, or give up. */
+  onOutOfRange(partition: number): void
+  /** The group rebalances: flush and commit now. Awaited for at most two thirds of the session timeout. */
+  beforeRejoin(): Promise<void>
+  /** The consumer has ended and does not come back. */
+  onCrash(error: TidemarkError): void
+}
+
+/** A member's hold on its group. */
+export type Group = {
+  /** Joins the group; resolves after the first assignment. */
+  start(): Promise<void>
+  /** Leaves the group. No callback comes after the call; flush and commit before it. */
+  stop(): Promise<void>
+  /** The next offset to deliver; batches fetched from elsewhere are dropped. Nothing for partitions not assigned. */
+  seek(partition: number, offset: number): void
+  pause(partition: number): void
+  resume(partition: number): void
+  /**
+   * Asks the coordinator now.
+   * @throws TidemarkError `fenced` when this is no longer a member of its generation, `delivery_failed` without an answer
+   */
+  heartbeat(): Promise<void>
+  /**
+   * Commits in the generation of `epoch`, never in another.
+   * @throws TidemarkError `fenced` when that generation is over, a retriable `delivery_failed` when the outcome is unknown
+   */
+  commit(epoch: number, partition: number, commit: Commit): Promise<void>
 }

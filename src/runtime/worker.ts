@@ -1,39 +1,8 @@
 import { TidemarkError } from '../errors.ts'
 import type { RecordBatch } from '../tasks/recordBatch.ts'
-import type { Capture, Commit, LogRange, Notice, OutputRecord, Task, TaskFactory } from '../tasks/task.ts'
+import type { Capture, Commit, LogRange, Notice, Task, TaskFactory } from '../tasks/task.ts'
 import { PartitionRunner } from './partitionRunner.ts'
-import type { PartitionPorts } from './ports.ts'
-
-/** What a consumer group tells its member; src/kafka/membership.ts is the real one. */
-export type GroupListener = {
-  onAssigned(epoch: number, partitions: readonly number[]): void
-  onRevoked(): void
-  onBatch(epoch: number, partition: number, batch: RecordBatch, heartbeat: () => Promise<void>): Promise<void>
-  onAdvance(partition: number, nextOffset: number): void
-  onOutOfRange(partition: number): void
-  beforeRejoin(): Promise<void>
-  onCrash(error: TidemarkError): void
-}
-
-/** A member's hold on its group. */
-export type Group = {
-  start(): Promise<void>
-  stop(): Promise<void>
-  seek(partition: number, offset: number): void
-  pause(partition: number): void
-  resume(partition: number): void
-  heartbeat(): Promise<void>
-  commit(epoch: number, partition: number, commit: Commit): Promise<void>
-}
-
-/** How one partition's outputs reach the brokers. */
-export type Delivery = {
-  fence(): Promise<void>
-  begin(): Promise<void>
-  send(records: readonly OutputRecord[]): Promise<void>
-  commit(commit: Commit): Promise<void>
-  close(): Promise<void>
-}
+import type { Delivery, Group, GroupListener, PartitionPorts } from './ports.ts'
 
 export type WorkerOptions<T extends Task> = {
   readonly factory: TaskFactory<T>

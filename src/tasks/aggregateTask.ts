@@ -6,7 +6,7 @@ import type { Gap } from '../windows/gaps.ts'
 import { closedThrough, windowEndMs, windowIndexOf } from '../windows/windows.ts'
 import { encodeAggregateCommit } from './aggregateCommit.ts'
 import { type AggregateStart, type AggregateTaskSettings, chunkStart, startOf } from './aggregateStart.ts'
-import { encodeMessage, type Totals } from './messages.ts'
+import { encodeMessage, type ProgressMessage, type Totals } from './messages.ts'
 import type { RecordBatch } from './recordBatch.ts'
 import type { Capture, CaptureInput, Commit, Notice, OutputRecord, Task, TaskFactory } from './task.ts'
 
@@ -62,10 +62,11 @@ export class AggregateTask implements Task {
   /** Set until the first record after a gap tells how late the lost ones may have been. */
   #openGap: Gap | null = null
   /**
-   * A (sub-)chunk that no commit names must be committed before its first partial: else a crash between the two would
-   * let the next owner begin another sub-chunk that counts the same events once more.
+   * A (sub-)chunk that no commit names is committed before its first partial: else a crash between the two would let the
+   * next owner begin another sub-chunk that counts the same events once more. Its gap is told before, too: else a result
+   * could count what came after the gap and not know of it.
    */
-  #firstCommit: Commit | null = null
+  #first: { readonly commit: Commit; readonly progress: ProgressMessage } | null = null
 
   #lastTold: { closed: number; of: number; idle: boolean; at: number } | null = null
   #notices: Notice[] = []
@@ -91,7 +92,7 @@ export class AggregateTask implements Task {
     if (gap !== undefined && gap.to === start.position) this.#openGap = gap
     if (start.newGap) this.#notices.push({ kind: 'gap', from: this.#openGap!.from, to: this.#openGap!.to })
     // Made now: at this moment nothing past the committed offset is counted.
-    if (start.commitFirst) this.#firstCommit = this.#commit()
+    if (start.commitFirst) this.#first = { commit: this.#commit(), progress: this.#progress(0, null) }
     this.#arriveIfThere()
   }
 
@@ -142,10 +143,11 @@ export class AggregateTask implements Task {
 
   capture(input: CaptureInput): Capture | null {
     invariant(this.#arrived, 'a capture before the committed offset is reached')
-    if (this.#firstCommit !== null) {
-      const commit = this.#firstCommit
-      this.#firstCommit = null
-      return { stages: [], commit, notices: this.#takeNotices() }
+    if (this.#first !== null) {
+      const { commit, progress } = this.#first
+      this.#first = null
+      const told = this.#toAllPartitions({ ...progress, of: input.sourcePartitions })
+      return { stages: [told], commit, notices: this.#takeNotices() }
     }
     if (this.#position >= this.#chunkEnd) this.#startChunk(this.#position)
     const partials = this.#sealed.map(sealed => sealed.record)
@@ -296,17 +298,27 @@ export class AggregateTask implements Task {
     if (!due) return []
     const of = input.sourcePartitions
     this.#lastTold = { closed, of, idle, at: input.now }
-    const value = encodeMessage({
+    return this.#toAllPartitions(this.#progress(of, input.idleAsOf))
+  }
+
+  #progress(of: number, idleAsOf: number | null): ProgressMessage {
+    const { accepted, late, rejected } = this.#totals
+    return {
       kind: 'progress',
       generation: this.#settings.generation,
       p: this.#partition,
       of,
       through: this.#position,
       clock: this.#clock,
-      idleAsOf: input.idleAsOf,
-      totals: this.#totals,
+      idleAsOf,
+      totals: { accepted, late, rejected: { ...rejected } },
       gaps: this.#gaps,
-    })
+    }
+  }
+
+  /** Every reducer waits for every source. */
+  #toAllPartitions(progress: ProgressMessage): OutputRecord[] {
+    const value = encodeMessage(progress)
     const key = `progress/${this.#partition}`
     return Array.from({ length: this.#settings.partialsPartitions }, (_, partition) => {
       return { topic: 'partials', partition, key, value }

@@ -1,5 +1,6 @@
 import type { Aggregate, AggregateLimits } from '../aggregate/aggregate.ts'
 import { invariant, TidemarkError } from '../errors.ts'
+import { type Gap, gapTouches } from '../windows/gaps.ts'
 import { closedThrough } from '../windows/windows.ts'
 import { HeldWindow } from './heldWindow.ts'
 import { decodeMessage, type PartialMessage, type ProgressMessage, type Totals } from './messages.ts'
@@ -160,13 +161,7 @@ export class ReduceTask implements Task {
       return
     }
     const window = this.#windows.get(partial.w) ?? this.#hold(partial.w, position)
-    if (window === null || !window.offer(partial)) return
-    if (partial.w > this.#finalThrough) window.dirty = true
-    else if (position >= this.#committed) {
-      // Below the committed position a final window has told all it holds.
-      window.dirty = true
-      window.corrected = true
-    }
+    if (window?.offer(partial)) this.#changed(window, position)
   }
 
   #progress(progress: ProgressMessage, position: number, appendedAt: number): void {
@@ -177,6 +172,26 @@ export class ReduceTask implements Task {
       if (progress.through < through || (progress.through === through && position < known.position)) return
     }
     this.#sources.set(progress.p, { progress, position, appendedAt })
+    if (progress.gaps.length > 0) this.#admitGaps(progress.gaps, known?.progress.gaps ?? [], position)
+  }
+
+  /** Results that were told before a gap was known did not say that they may miss events: they are told again. */
+  #admitGaps(gaps: readonly Gap[], known: readonly Gap[], position: number): void {
+    const { windowSizeMs, allowedLatenessMs } = this.#settings
+    const fresh = gaps.filter(gap => !known.some(({ from, to }) => from === gap.from && to === gap.to))
+    for (const window of this.#windows.values()) {
+      if (!fresh.some(gap => gapTouches(gap, window.index, windowSizeMs, allowedLatenessMs))) continue
+      this.#changed(window, position)
+    }
+  }
+
+  /** The window has something new to tell. Below the committed position a final window has told all it holds. */
+  #changed(window: HeldWindow, position: number): void {
+    if (window.index > this.#finalThrough) window.dirty = true
+    else if (position >= this.#committed) {
+      window.dirty = true
+      window.corrected = true
+    }
   }
 
   /** A partial of a forgotten window: a repeat of what was counted, or a claim that came too late to be. */

@@ -8,9 +8,9 @@ import {
   createAtLeastOnceDelivery,
   createSharedProducer,
   createTransactionalDelivery,
-  type Delivery,
 } from '../../src/kafka/delivery.ts'
 import { withAdmin } from '../../src/kafka/topics.ts'
+import type { Delivery } from '../../src/runtime/ports.ts'
 import type { Commit, OutputRecord } from '../../src/tasks/task.ts'
 
 const PARTITIONS = 3

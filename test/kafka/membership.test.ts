@@ -7,8 +7,9 @@ import { createTopicReader, type TopicReader } from '../../src/kafka/admin.ts'
 import { createBatchSender, type KafkaBatchSender } from '../../src/kafka/batchSender.ts'
 import { createKafka, type KafkaOptions } from '../../src/kafka/client.ts'
 import { createTransactionalDelivery } from '../../src/kafka/delivery.ts'
-import { createMembership, type Membership, type MembershipOptions } from '../../src/kafka/membership.ts'
+import { createMembership, type MembershipOptions } from '../../src/kafka/membership.ts'
 import { withAdmin } from '../../src/kafka/topics.ts'
+import type { Group } from '../../src/runtime/ports.ts'
 
 const SESSION_MS = 6_000
 const TOPIC_NAMES = { partials: 'unused', results: 'unused', deadLetters: 'unused' }
@@ -17,7 +18,7 @@ let broker: EmbeddedKafka
 let settings: KafkaSettings
 let sender: KafkaBatchSender
 let reader: TopicReader
-let running: Membership[] = []
+let running: Group[] = []
 let serial = 0
 
 const client = (options?: KafkaOptions) => createKafka(settings, () => {}, options)
@@ -63,7 +64,7 @@ function join(topic: string, options: Partial<MembershipOptions> & { readonly ka
     positions: new Map<number, number>(),
   }
   const { kafkaOptions, ...given } = options
-  const member: Membership = createMembership({
+  const member: Group = createMembership({
     kafka: client(kafkaOptions),
     groupId: `${topic}-group`,
     topic,

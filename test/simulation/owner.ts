@@ -59,8 +59,10 @@ export class Owner {
   knownPartitions: number
   lastBatch: SimulatedBatch | null = null
   looking = false
-  /** Its state was built without a commit, and it has not committed since. */
-  fromNothing = false
+  /** Reads the log's range next, having found no commit. */
+  sawNoCommit = false
+  /** How often it was told an end of the log that lags behind. */
+  lagged = 0
   readonly #options: OwnerOptions
   #epoch = -1
 
@@ -79,13 +81,10 @@ export class Owner {
       sourcePartitions: () => this.knownPartitions,
       on: {
         restored: (position, committed) => {
-          this.fromNothing = committed === null
+          this.sawNoCommit = false
           options.on(`restored at ${position}, committed ${committed}`)
         },
         live: position => options.on(`live at ${position}`),
-        delivered: () => {
-          this.fromNothing = false
-        },
         failed: error => options.on(`failed: ${messageOf(error)}`),
         fatal: error => {
           this.fatal = error
@@ -135,6 +134,16 @@ export class Owner {
     }
   }
 
+  /** A send of which only some records reached the broker. */
+  performInstead(call: Call, records: readonly OutputRecord[]): void {
+    call.done = true
+    try {
+      this.send(records)
+    } catch (error) {
+      if (!(error instanceof TidemarkError)) throw error
+    }
+  }
+
   answer(call: Call): void {
     this.perform(call)
     this.#forget(call)
@@ -166,7 +175,13 @@ export class Owner {
         const epoch = await this.#call('fence', () => (transactional ? broker.fence(name) : 0))
         this.#epoch = epoch
       },
-      readCommit: () => this.#call('readCommit', () => broker.commits.get(name) ?? null),
+      readCommit: () => {
+        return this.#call('readCommit', () => {
+          const commit = broker.commits.get(name) ?? null
+          this.sawNoCommit = commit === null
+          return commit
+        })
+      },
       readLogRange: () => this.#call('readLogRange', () => ({ start: log.start, end: log.end })),
       begin: () => {
         const epoch = this.#epoch

@@ -64,7 +64,7 @@ export function planOf(seed: number): { readonly plan: Plan; readonly random: Ra
     chunkSize: random.between(4, 16),
     latenessMs,
     horizonMs,
-    maxWindows: random.chance(0.3) ? finalWindows + random.between(1, 3) : 1000,
+    maxWindows: random.chance(0.3) ? finalWindows + random.between(1, 3) : Number.POSITIVE_INFINITY,
     maxDimensionValues: random.chance(0.2) ? 2 : 100,
     required: random.chance(0.2) ? ['user_id', 'timestamp', 'locale'] : ['user_id', 'timestamp'],
     exactlyOnce: random.chance(0.5),

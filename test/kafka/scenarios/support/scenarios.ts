@@ -2,8 +2,8 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, type TestFunction, test } from 'vitest'
-import { type EmbeddedKafka, startKafka } from '../../../../src/dev/kafka/embeddedKafka.ts'
 import { Random } from '../../../../src/dev/generator/random.ts'
+import { type EmbeddedKafka, startKafka } from '../../../../src/dev/kafka/embeddedKafka.ts'
 
 const FOLDER = join(import.meta.dirname, '..')
 /** Each file has a process of its own; what they share is their parent. */
@@ -26,6 +26,7 @@ export function scenarioFile(file: string): ScenarioFile {
     kafka = await startKafka()
   })
   afterAll(async () => {
+    await endPipelines()
     await kafka?.stop()
     report({ file, names })
   })

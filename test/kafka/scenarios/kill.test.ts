@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'vitest'
+import type { Random } from '../../../src/dev/generator/random.ts'
+import { type Generating, type Pipeline, withPipeline } from './support/pipeline.ts'
+import { countAborted } from './support/resultLog.ts'
+import { chance, scenarioFile } from './support/scenarios.ts'
+import type { SupervisedRole } from './support/supervisedRole.ts'
+
+const file = scenarioFile('kill')
+const TAKEOVER_LIMIT_MS = 2_000
+
+for (const delivery of ['at-least-once', 'exactly-once']) {
+  file.scenario(`aggregators killed at random moments of a flush, ${delivery}: totals equal`, async () => {
+    const random = chance(`killed aggregators, ${delivery}`)
+    const settings = { DELIVERY: delivery, FLUSH_INTERVAL: '100ms', SESSION_TIMEOUT: '2s' }
+    await withPipeline(file.kafka, `kill-${delivery}`, { aggregators: 3, settings }, async pipeline => {
+      const generating = pipeline.generate('--rate', '8000', '--seconds', '12')
+      const kills = await killRepeatedly(pipeline, 'aggregate', generating, random)
+      await generating.ledger
+      expect(await pipeline.differences()).toEqual([])
+      const aborted = await countAborted(pipeline.reader, pipeline.topic('partials'))
+      console.log(`${delivery}: ${kills} aggregators killed; ${aborted} records of transactions that they left open`)
+      expect(kills).toBeGreaterThanOrEqual(3)
+    })
+  })
+}
+
+file.scenario('the reducer killed inside its flush, repeatedly: totals equal, nothing of it is seen', async () => {
+  const random = chance('killed reducers')
+  const settings = { EMIT_INTERVAL: '20ms', FLUSH_INTERVAL: '50ms', SESSION_TIMEOUT: '2s' }
+  await withPipeline(file.kafka, 'kill-reducer', { aggregators: 1, settings }, async pipeline => {
+    const generating = pipeline.generate('--rate', '8000', '--seconds', '14')
+    const kills = await killRepeatedly(pipeline, 'reduce', generating, random)
+    await generating.ledger
+    expect(await pipeline.differences()).toEqual([])
+    const aborted = await countAborted(pipeline.reader, pipeline.topic('results'))
+    console.log(`${kills} reducers killed; ${aborted} results of transactions that they left open`)
+    expect(kills).toBeGreaterThanOrEqual(3)
+    expect(aborted, 'no kill fell inside a flush').toBeGreaterThan(0)
+  })
+})
+
+file.scenario('a takeover with a chunk to read again is live within 2 s of the assignment', async () => {
+  const partitions = 4
+  const settings = { SOURCE_PARTITIONS: String(partitions), WINDOW_SIZE: '1m', ALLOWED_LATENESS: '2m' }
+  await withPipeline(file.kafka, 'takeover', { aggregators: 2, settings }, async pipeline => {
+    const { ledger } = pipeline.generate('--rate', '0', '--events', '220000', '--jitter', '1s', '--late', '0')
+    const { windows } = await ledger
+    await untilCounted(pipeline, windows)
+    const [victim, heir] = pipeline.running('aggregate') as [SupervisedRole, SupervisedRole]
+    const before = heir.lines.length
+    await victim.kill()
+    await heir.line('live', before)
+    await sleep(1_000)
+    const takenOver = heir.lines.slice(before)
+    const replayed = takenOver.filter(line => line.event === 'restored')
+    const live = takenOver.filter(line => line.event === 'live').map(line => Number(line.since_assigned_ms))
+    const records = replayed.map(line => Number(line.committed) - Number(line.position))
+    console.log(`takeover: live ${live.join(', ')} ms after the assignment, ${records.join(', ')} records read again`)
+    expect(live.length).toBe(partitions / 2)
+    expect(Math.min(...records)).toBeGreaterThanOrEqual(50_000)
+    expect(Math.max(...live)).toBeLessThan(TAKEOVER_LIMIT_MS)
+    await untilCounted(pipeline, windows)
+  })
+})
+
+/** Kills one after the other, each at a random moment after it went live, and starts another in its place. */
+async function killRepeatedly(
+  pipeline: Pipeline,
+  stage: SupervisedRole['stage'],
+  generating: Generating,
+  random: Random,
+): Promise<number> {
+  let kills = 0
+  while (generating.running) {
+    const candidates = pipeline.running(stage).filter(role => role.linesOf('live').length > 0)
+    const victim = candidates[random.below(candidates.length)]
+    await sleep(100 + random.below(500))
+    if (victim === undefined) continue
+    await victim.kill()
+    kills++
+    pipeline.add(stage)
+  }
+  return kills
+}
+
+/** Waits until the results, final or not, hold every event. */
+async function untilCounted(
+  pipeline: Pipeline,
+  windows: Readonly<Record<string, { readonly count: number }>>,
+): Promise<void> {
+  const counted = async () => {
+    const { byKey } = await pipeline.results()
+    return Object.keys(windows).map(key => byKey.get(key)?.batch_size ?? 0)
+  }
+  const wanted = Object.values(windows).map(({ count }) => count)
+  await expect.poll(counted, { timeout: 60_000, interval: 200 }).toEqual(wanted)
+}

@@ -1,0 +1,84 @@
+import { deliverNext } from './delivery.ts'
+import { check } from './failure.ts'
+import type { Owner } from './owner.ts'
+import { IDLE_MS } from './plan.ts'
+import type { World } from './world.ts'
+
+const MOST_ROUNDS = 300
+
+/**
+ * Ends all faults, gives every partition one healthy owner, and goes on until nothing changes. With `timePasses`, until
+ * silence has closed every window.
+ */
+export async function quiesce(world: World, timePasses: boolean): Promise<void> {
+  world.lateCalls.length = 0
+  for (const slot of world.slots) {
+    for (const owner of [...slot.owners]) {
+      if (timePasses || owner !== slot.current || world.random.chance(0.5)) world.kill(owner)
+      else heal(world, owner)
+    }
+  }
+  world.lateCalls.length = 0
+  await untilStill(world)
+  if (!timePasses) return
+  const { plan, broker } = world
+  const until = Math.max(broker.now, world.latestEventMs) + plan.latenessMs + plan.horizonMs + 5 * IDLE_MS
+  while (broker.now < until) {
+    broker.now += IDLE_MS
+    for (const slot of world.slots) {
+      slot.current?.look()
+      if (slot.current !== null) await answerAll(world, slot.current)
+    }
+    await untilStill(world)
+  }
+}
+
+function heal(world: World, owner: Owner): void {
+  owner.suspended = false
+  owner.skewMs = 0
+  owner.knownPartitions = world.sources.length
+}
+
+async function untilStill(world: World): Promise<void> {
+  for (let round = 0, still = 0; round < MOST_ROUNDS; round++) {
+    const before = stateOf(world)
+    for (const slot of world.slots) {
+      const owner = slot.current ?? world.startOwner(slot)
+      heal(world, owner)
+      await answerAll(world, owner)
+      while (!owner.paused && deliverNext(owner, 50, null)) await answerAll(world, owner)
+      void owner.runner.flush()
+      await answerAll(world, owner)
+    }
+    // One round may only have met the end of an earlier owner's transaction.
+    still = before === stateOf(world) ? still + 1 : 0
+    if (still === 2) return
+  }
+  check('comes-to-rest', false, () => 'the system is still busy after all records were delivered')
+}
+
+/** Answers every call truthfully until none is left. */
+async function answerAll(world: World, owner: Owner): Promise<void> {
+  await world.settle()
+  for (let call = owner.calls[0]; call !== undefined; call = owner.calls[0]) {
+    owner.answer(call)
+    await world.settle()
+  }
+}
+
+function stateOf(world: World): string {
+  const places = world.slots.map(({ name, log, current }) => {
+    return `${current?.id} ${current?.runner.task?.position} ${log.end} ${world.broker.commits.get(name)?.metadata}`
+  })
+  return [...places, ...world.broker.results.map(log => log.end), ...world.broker.letters.map(log => log.end)].join(';')
+}
+
+/** Every owner has read all there is. */
+export function checkAtEnd(world: World): void {
+  for (const { name, log, current } of world.slots) {
+    const position = current?.runner.task?.position
+    check('comes-to-rest', position === log.end && current?.runner.live === true, () => {
+      return `${name} stands at ${position}, live ${current?.runner.live}, of a log that ends at ${log.end}`
+    })
+  }
+}

@@ -1,0 +1,73 @@
+import { ACTIONS } from './actions.ts'
+import { CheckFailure } from './failure.ts'
+import { planOf } from './plan.ts'
+import { checkAtEnd, quiesce } from './quiesce.ts'
+import { World } from './world.ts'
+
+/** What one seed came to. Same seed, same outcome, to the hash. */
+export type Outcome = {
+  readonly seed: number
+  readonly failure: { readonly check: string; readonly message: string } | null
+  readonly hash: number
+  /** How often each kind of fault and each kind of result happened. */
+  readonly counts: Readonly<Record<string, number>>
+}
+
+/** Runs one seed. `trace` hears every step, a line each. */
+export async function simulate(seed: number, trace: ((line: string) => void) | null = null): Promise<Outcome> {
+  const { plan, random } = planOf(seed)
+  trace?.(JSON.stringify(plan))
+  const world = new World(plan, random, trace)
+  let failure: Outcome['failure'] = null
+  try {
+    await live(world)
+  } catch (error) {
+    const check = error instanceof CheckFailure ? error.check : 'simulation'
+    const message = error instanceof CheckFailure || !(error instanceof Error) ? String(error) : (error.stack ?? '')
+    failure = { check, message }
+    trace?.(`FAILED ${check}: ${message}`)
+  }
+  const { results } = world.judge
+  const { counts } = world
+  counts.results = results.written
+  counts['results with exact: false'] = results.inexact
+  counts['dead letters'] = results.letters
+  counts['corrected results'] = results.corrected
+  counts.records = world.appended
+  return { seed, failure, hash: world.hash, counts }
+}
+
+async function live(world: World): Promise<void> {
+  const { plan } = world
+  const half = plan.pauseInTheMiddle ? Math.floor(plan.records / 2) : Number.POSITIVE_INFINITY
+  await stepUntil(world, half)
+  if (plan.pauseInTheMiddle) {
+    world.trace?.('-- a pause')
+    await quiesce(world, false)
+    // A parked window is told later: its turn may come only when time passes.
+    checkAtEnd(world)
+    if (plan.maxWindows === Number.POSITIVE_INFINITY) world.judge.results.checkTotals()
+    await stepUntil(world, plan.records)
+  }
+  world.trace?.('-- the end')
+  await quiesce(world, true)
+  checkAtEnd(world)
+  world.judge.results.checkTotals()
+  world.judge.results.checkFinals()
+}
+
+/** Steps that only the seed chooses, until so many records were appended and had time to arrive. */
+async function stepUntil(world: World, records: number): Promise<void> {
+  const { random, plan } = world
+  const wanted = Math.min(records, plan.records)
+  const most = plan.records * 8
+  for (let step = 0, rest = 80; step < most && rest > 0; step++) {
+    if (world.appended >= wanted) rest--
+    const index = random.weighted(ACTIONS.map(({ weight }) => weight(world)))
+    const action = ACTIONS[index] as (typeof ACTIONS)[number]
+    world.note(index)
+    world.trace?.(`${step} t=${world.broker.now} ${action.name}`)
+    action.run(world)
+    await world.settle()
+  }
+}
