@@ -1,25 +1,14 @@
-import type { Aggregate, AggregateLimits } from '../aggregate/aggregate.ts'
-import { invariant, TidemarkError } from '../errors.ts'
+import type { Aggregate } from '../aggregate/aggregate.ts'
+import { invariant } from '../errors.ts'
 import { type Gap, gapTouches } from '../windows/gaps.ts'
 import { closedThrough } from '../windows/windows.ts'
 import { HeldWindow } from './heldWindow.ts'
 import { decodeMessage, type PartialMessage, type ProgressMessage, type Totals } from './messages.ts'
 import type { RecordBatch } from './recordBatch.ts'
-import { decodeReduceCommit, encodeReduceCommit, type ReduceCommit } from './reduceCommit.ts'
+import { encodeReduceCommit, type ReduceCommit } from './reduceCommit.ts'
+import { leastMaxWindows, type ReduceTaskSettings, startOf } from './reduceStart.ts'
 import { buildResult, type ResultStatus, resultKey, sumTotals } from './result.ts'
-import type { Capture, CaptureInput, Commit, LogRange, Notice, OutputRecord, Task, TaskFactory } from './task.ts'
-
-export type ReduceTaskSettings = {
-  readonly generation: number
-  readonly configHash: string
-  readonly windowSizeMs: number
-  readonly allowedLatenessMs: number
-  readonly correctionHorizonMs: number
-  readonly maxWindows: number
-  readonly limits: AggregateLimits
-  /** The partials topic's name, for the headers of dead letters. */
-  readonly partialsTopic: string
-}
+import type { Capture, CaptureInput, Commit, Notice, OutputRecord, Task, TaskFactory } from './task.ts'
 
 /** The latest word of a source partition on its own completeness. */
 type Source = {
@@ -346,11 +335,6 @@ export class ReduceTask implements Task {
   }
 }
 
-/** The least MAX_WINDOWS: the windows within the correction horizon, and one more. */
-export function leastMaxWindows(settings: Pick<ReduceTaskSettings, 'windowSizeMs' | 'correctionHorizonMs'>): number {
-  return Math.ceil(settings.correctionHorizonMs / settings.windowSizeMs) + 2
-}
-
 /** Makes reduce tasks for the partitions of the partials topic. */
 export function createReduceTaskFactory(settings: ReduceTaskSettings): TaskFactory<ReduceTask> {
   return {
@@ -358,47 +342,4 @@ export function createReduceTaskFactory(settings: ReduceTaskSettings): TaskFacto
       return new ReduceTask(settings, partition, startOf(settings, partition, commit, log))
     },
   }
-}
-
-/** @throws TidemarkError `refused_*` when windows could not be rebuilt from the log */
-function startOf(settings: ReduceTaskSettings, partition: number, commit: Commit | null, log: LogRange): ReduceCommit {
-  const { configHash } = settings
-  if (commit === null) {
-    if (log.start > 0) {
-      throw new TidemarkError(
-        'refused_replay_lost',
-        `partials partition ${partition}: the log begins at ${log.start}, but no reducer of this group has read it: partials are lost. Begin a new generation beside this one with \`tidemark topics rewind --to <time|earliest|offsets>\``,
-      )
-    }
-    return {
-      offset: log.start,
-      replayFrom: log.start,
-      finalThrough: -1,
-      droppedThrough: -1,
-      sourcePartitions: 0,
-      configHash,
-    }
-  }
-  const last = decodeReduceCommit(commit)
-  const where = `partials partition ${partition}`
-  const remedy = 'Begin a new generation beside this one with `tidemark topics rewind --to <time|earliest|offsets>`'
-  if (last.configHash !== configHash) {
-    throw new TidemarkError(
-      'refused_config_hash',
-      `${where}: committed by settings with the hash ${last.configHash}, but the present ones have ${configHash}. Put the setting back, or: ${remedy}`,
-    )
-  }
-  if (last.offset > log.end) {
-    throw new TidemarkError(
-      'refused_beyond_log',
-      `${where}: the committed position ${last.offset} lies beyond the log's end ${log.end}: the topic was made anew or cut. ${remedy}`,
-    )
-  }
-  if (last.replayFrom < log.start) {
-    throw new TidemarkError(
-      'refused_replay_lost',
-      `${where}: windows must be rebuilt from position ${last.replayFrom}, but the log begins at ${log.start}: retention was too short, or the reducer stood still too long. ${remedy}`,
-    )
-  }
-  return last
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, type TestFunction, test } from 'vitest'
 import { Random } from '../../../../src/dev/generator/random.ts'
 import { type EmbeddedKafka, startKafka } from '../../../../src/dev/kafka/embeddedKafka.ts'
+import { endPipelines } from './pipeline.ts'
 
 const FOLDER = join(import.meta.dirname, '..')
 /** Each file has a process of its own; what they share is their parent. */

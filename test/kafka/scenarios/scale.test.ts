@@ -1,0 +1,49 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'vitest'
+import { addPartitions } from './support/kafkaTools.ts'
+import { withPipeline } from './support/pipeline.ts'
+import { scenarioFile } from './support/scenarios.ts'
+import type { SupervisedRole } from './support/supervisedRole.ts'
+
+const file = scenarioFile('scale')
+
+file.scenario('1 -> 6 -> 1 aggregators under load: totals equal, those that leave exit with 0', async () => {
+  await withPipeline(file.kafka, 'scale', { aggregators: 1 }, async pipeline => {
+    const generating = pipeline.generate('--rate', '10000', '--seconds', '16')
+    await sleep(2_000)
+    const added = Array.from({ length: 5 }, () => pipeline.add('aggregate'))
+    // With six partitions and six aggregators each gets one.
+    await Promise.all(added.map(role => role.line('live')))
+    expect(generating.running, 'all six work while events come').toBe(true)
+    const [first, ...others] = pipeline.running('aggregate') as [SupervisedRole, ...SupervisedRole[]]
+    for (const role of [first, ...others.slice(0, 2)]) expect(await role.leave()).toBe(0)
+    expect(await Promise.all(others.slice(2, 4).map(role => role.leave()))).toEqual([0, 0])
+    expect(pipeline.running('aggregate').length).toBe(1)
+    await generating.ledger
+    expect(await pipeline.differences()).toEqual([])
+  })
+})
+
+file.scenario('source partitions added while running: totals equal, and coverage names them', async () => {
+  const settings = { SOURCE_PARTITIONS: '3' }
+  await withPipeline(file.kafka, 'grow', { aggregators: 2, settings }, async pipeline => {
+    // Late events would make each ledger's clock matter, and there are two.
+    const first = pipeline.generate('--rate', '5000', '--seconds', '12', '--late', '0', '--jitter', '1s')
+    await sleep(2_000)
+    await addPartitions(file.kafka.brokers, pipeline.topic('source'), 6)
+    const second = pipeline.generate(
+      ...['--rate', '5000', '--seconds', '8', '--late', '0', '--jitter', '1s'],
+      ...['--partitions', '6', '--seed', '4'],
+    )
+    await Promise.all([first.ledger, second.ledger])
+    expect(await pipeline.differences()).toEqual([])
+    const covered = [...(await pipeline.results()).byKey.values()].map(({ coverage }) => coverage)
+    for (const partition of [3, 4, 5]) {
+      const counting = covered.filter(coverage => {
+        const range = coverage[partition]
+        return range !== undefined && range.through > range.from
+      })
+      expect(counting.length, `windows with events of the new partition ${partition}`).toBeGreaterThan(0)
+    }
+  })
+})
