@@ -307,8 +307,8 @@ const TELLING: readonly Mutation[] = [
   {
     rule: 'A batch counts only when it begins at the position',
     file: RUNNER,
-    find: '|| batch.baseOffset !== task.position) return',
-    replace: ') return',
+    find: 'if (batch.baseOffset > task.position) {',
+    replace: 'if (batch.baseOffset < 0) {',
     seeds: 500,
     expects: ['stream-totals', 'commit-truth', 'partial-true', 'coverage', 'no-invariant'],
   },
