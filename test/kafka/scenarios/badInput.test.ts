@@ -78,6 +78,9 @@ file.scenario('a changed WINDOW_SIZE, or a source topic made anew: exit 3, the w
     const commits = await Promise.all(partitions.map(partition => pipeline.reader.readCommit(group, source, partition)))
     await makeTopicAnew(file.kafka.brokers, source, 6)
     // Kafka forgets the commits together with the topic; a log that was only cut keeps them.
+    const forgotten = await pipeline.run(['aggregate'])
+    expect(forgotten.output).toMatch(/has no commit for any partition.*tidemark topics rewind/)
+    expect(forgotten.code).toBe(3)
     await restoreCommits(pipeline.settings.kafka, group, source, commits as Commit[])
     const { code, output } = await pipeline.run(['aggregate'])
     expect(output).toMatch(/the committed offset \d+ lies beyond the log's end 0.*tidemark topics rewind --to earliest/)

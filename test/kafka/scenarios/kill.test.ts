@@ -47,7 +47,9 @@ file.scenario('the reducer killed inside its flush, repeatedly: totals equal, no
 
 file.scenario('a takeover with a chunk to read again is live within 2 s of the assignment', async () => {
   const partitions = 4
-  const settings = { SOURCE_PARTITIONS: String(partitions), WINDOW_SIZE: '1m', ALLOWED_LATENESS: '2m' }
+  // All of a large chunk: windows of its first events are still open.
+  const times = { WINDOW_SIZE: '1m', ALLOWED_LATENESS: '2m' }
+  const settings = { SOURCE_PARTITIONS: String(partitions), CHUNK_SIZE: '65536', ...times }
   await withPipeline(file.kafka, 'takeover', { aggregators: 2, settings }, async pipeline => {
     const { ledger } = pipeline.generate('--rate', '0', '--events', '220000', '--jitter', '1s', '--late', '0')
     const { windows } = await ledger
