@@ -55,6 +55,8 @@ class GroupMember implements Group {
   #assignment: Assignment | null = null
   #group: ConsumerGroup | null = null
   #stopping = false
+  /** Resolved by the first assignment, or by an end without one: kafkajs's run() also returns when its first join failed. */
+  readonly #started = Promise.withResolvers<void>()
 
   constructor(options: MembershipOptions) {
     this.#options = options
@@ -79,6 +81,7 @@ class GroupMember implements Group {
       partitionsConsumedConcurrently: Math.max(LEAST_WORKERS, 2 * this.#assigner.partitionCount()),
       eachBatch: payload => this.#eachBatch(payload),
     })
+    await this.#started.promise
     // kafkajs runs on when it is stopped while it joins for the first time.
     if (this.#stopping) await this.#consumer.disconnect()
   }
@@ -86,6 +89,7 @@ class GroupMember implements Group {
   async stop(): Promise<void> {
     this.#stopping = true
     this.#assignment = null
+    this.#started.resolve()
     await withinTime(this.#consumer.disconnect(), STOP_LIMIT_MS)
   }
 
@@ -144,6 +148,7 @@ class GroupMember implements Group {
     this.#assignment = openAssignment(this.#group, this.#topic, this.#epoch, partitions)
     this.#assigner.own({ generation: this.#assignment.generationId, partitions })
     this.#options.onAssigned(this.#epoch, partitions)
+    this.#started.resolve()
   }
 
   #endAssignment(): void {
@@ -157,6 +162,7 @@ class GroupMember implements Group {
     if (restarts || this.#stopping) return
     const message = `the consumer of ${this.#topic} has crashed: ${cause.message}`
     this.#options.onCrash(new TidemarkError('crashed', message, { cause }))
+    this.#started.resolve()
   }
 
   #offsetOutOfRange(partition: number): void {
