@@ -1,6 +1,6 @@
 import type { Aggregate } from '../aggregate/aggregate.ts'
 import { invariant } from '../errors.ts'
-import { type Gap, gapTouches } from '../windows/gaps.ts'
+import { addGap, type Gap, gapTouches } from '../windows/gaps.ts'
 import { closedThrough } from '../windows/windows.ts'
 import { HeldWindow } from './heldWindow.ts'
 import { decodeMessage, type PartialMessage, type ProgressMessage, type Totals } from './messages.ts'
@@ -11,12 +11,20 @@ import { buildResult, type ResultStatus, resultKey, sumTotals } from './result.t
 import type { Capture, CaptureInput, Commit, Notice, OutputRecord, Task, TaskFactory } from './task.ts'
 
 /** The latest word of a source partition on its own completeness. */
-type Source = {
+type Latest = {
   readonly progress: ProgressMessage
   /** Where it stands in the partials log. */
   readonly position: number
   /** The broker's time of the record, epoch milliseconds. */
   readonly appendedAt: number
+}
+
+/** All that is known of a source. */
+type Source = Latest & {
+  /** Every gap that any of its owners has told. */
+  readonly gaps: readonly Gap[]
+  /** Reading from this position tells all of it again. */
+  readonly heldFrom: number
 }
 
 /** Windows from `fromWindow` on are skipped for lack of room; the first of their partials lies at `position`. */
@@ -113,7 +121,7 @@ export class ReduceTask implements Task {
     this.#advanceFinality()
     const outputs: OutputRecord[] = []
     const totals = this.#totals()
-    const progress = new Map([...this.#sources].map(([p, source]) => [p, source.progress]))
+    const progress = new Map([...this.#sources].map(([p, source]) => [p, { ...source.progress, gaps: source.gaps }]))
     for (const window of this.#windows.values()) {
       const turnsFinal = window.index > finalBefore && window.index <= this.#finalThrough
       if (window.dirty || turnsFinal) outputs.push(this.#result(window, progress, totals, input.now))
@@ -156,18 +164,23 @@ export class ReduceTask implements Task {
   #progress(progress: ProgressMessage, position: number, appendedAt: number): void {
     const known = this.#sources.get(progress.p)
     this.#expected = Math.max(this.#expected, progress.of)
-    if (known !== undefined) {
-      const { through } = known.progress
-      if (progress.through < through || (progress.through === through && position < known.position)) return
-    }
-    this.#sources.set(progress.p, { progress, position, appendedAt })
-    if (progress.gaps.length > 0) this.#admitGaps(progress.gaps, known?.progress.gaps ?? [], position)
+    const told = known?.gaps ?? []
+    const fresh = progress.gaps.filter(gap => !includes(told, gap))
+    const latest = { progress, position, appendedAt }
+    const further = known === undefined || reachesFurther(latest, known)
+    // A gap counts whoever tells it: an owner that lost records may stand behind what an owner before it had told.
+    const whole = told.every(gap => includes(progress.gaps, gap))
+    this.#sources.set(progress.p, {
+      ...(further ? latest : known),
+      gaps: fresh.reduce<readonly Gap[]>(addGap, told),
+      heldFrom: known !== undefined && !(further && whole) ? known.heldFrom : position,
+    })
+    if (fresh.length > 0) this.#admitGaps(fresh, position)
   }
 
   /** Results that were told before a gap was known did not say that they may miss events: they are told again. */
-  #admitGaps(gaps: readonly Gap[], known: readonly Gap[], position: number): void {
+  #admitGaps(fresh: readonly Gap[], position: number): void {
     const { windowSizeMs, allowedLatenessMs } = this.#settings
-    const fresh = gaps.filter(gap => !known.some(({ from, to }) => from === gap.from && to === gap.to))
     for (const window of this.#windows.values()) {
       if (!fresh.some(gap => gapTouches(gap, window.index, windowSizeMs, allowedLatenessMs))) continue
       this.#changed(window, position)
@@ -317,7 +330,7 @@ export class ReduceTask implements Task {
   #commit(): Commit {
     let replayFrom = Math.min(this.#position, this.#parking?.position ?? this.#position)
     for (const window of this.#windows.values()) replayFrom = Math.min(replayFrom, window.firstPosition)
-    for (const source of this.#sources.values()) replayFrom = Math.min(replayFrom, source.position)
+    for (const source of this.#sources.values()) replayFrom = Math.min(replayFrom, source.heldFrom)
     return encodeReduceCommit({
       offset: this.#position,
       replayFrom,
@@ -335,6 +348,16 @@ export class ReduceTask implements Task {
   #notice(notice: Notice): void {
     if (this.#notices.length < NOTICES_PER_CAPTURE) this.#notices.push(notice)
   }
+}
+
+/** Of two words that reach equally far the later one counts. */
+function reachesFurther(a: Latest, b: Latest): boolean {
+  const [through, other] = [a.progress.through, b.progress.through]
+  return through > other || (through === other && a.position >= b.position)
+}
+
+function includes(gaps: readonly Gap[], { from, to }: Gap): boolean {
+  return gaps.some(gap => gap.from === from && gap.to === to)
 }
 
 /** Makes reduce tasks for the partitions of the partials topic. */

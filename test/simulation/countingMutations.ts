@@ -210,8 +210,8 @@ export const REPLAY: readonly Mutation[] = [
   {
     rule: 'Results told before a gap was known are told again',
     file: REDUCE,
-    find: 'if (progress.gaps.length > 0) this.#admitGaps(',
-    replace: 'if (progress.gaps.length < 0) this.#admitGaps(',
+    find: 'if (fresh.length > 0) this.#admitGaps(',
+    replace: 'if (fresh.length < 0) this.#admitGaps(',
     seeds: 4000,
     expects: ['loss-admitted'],
   },

@@ -61,8 +61,8 @@ export const FINALITY: readonly Mutation[] = [
   {
     rule: 'Of two progress records the one that reaches further counts',
     file: REDUCE,
-    find: 'if (progress.through < through || (progress.through === through && position < known.position)) return',
-    replace: 'if (position < known.position) return',
+    find: 'return through > other || (through === other && a.position >= b.position)',
+    replace: 'return a.position >= b.position',
     seeds: 6000,
     expects: ['final-justified', 'dead-letters-true'],
   },
@@ -176,7 +176,7 @@ export const REDUCING: readonly Mutation[] = [
   {
     rule: 'replayFrom lies at or before the latest progress of every source',
     file: REDUCE,
-    find: 'for (const source of this.#sources.values()) replayFrom = Math.min(replayFrom, source.position)\n',
+    find: 'for (const source of this.#sources.values()) replayFrom = Math.min(replayFrom, source.heldFrom)\n',
     replace: '',
     seeds: 8000,
     expects: ['dead-letters-true', 'coverage', 'final-comes-and-stays', 'final-justified', 'loss-admitted'],
