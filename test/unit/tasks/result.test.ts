@@ -100,6 +100,29 @@ describe('a result is not exact', () => {
     expect(reducing.tell()).toEqual([])
   })
 
+  it('when the gap is told by an owner that stands behind what was told before it', () => {
+    const gaps = [{ from: 0, to: 2, clockBefore: 0, untilMs: 9_000 }]
+    const reducing = new Reducing().read([count(3), progress(0, 1, 5_000, { through: 15 })])
+    expect(reducing.capture()!.results).toMatchObject([{ exact: true }])
+    reducing.read([progress(0, 1, 0, { through: 2, gaps })])
+    expect(reducing.capture()!.results).toMatchObject([
+      { exact: false, coverage: { 0: { through: 15, gaps: [[0, 2]] } } },
+    ])
+  })
+
+  it('when an owner that knows nothing of a gap has spoken since, and the reducer begins anew', () => {
+    const gaps = [{ from: 0, to: 2, clockBefore: 0, untilMs: 9_000 }]
+    const reducing = new Reducing().read([
+      progress(0, 1, 900, { through: 15 }),
+      progress(0, 1, 0, { through: 2, gaps }),
+      progress(0, 1, 950, { through: 16 }),
+    ])
+    reducing.capture()
+    reducing.restore()
+    reducing.read([partial(3, 0, [8, 17], [16])])
+    expect(reducing.capture()!.results).toMatchObject([{ exact: false, coverage: { 0: { gaps: [[0, 2]] } } }])
+  })
+
   it('when a range was perhaps counted twice', () => {
     const twice = new Reducing().read([partial(3, 0, [0, 10], [1]), partial(3, 0, [5, 12], [6])])
     expect(twice.capture()!.results).toMatchObject([{ exact: false, coverage: { 0: { gaps: [[5, 10]] } } }])
