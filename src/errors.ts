@@ -13,7 +13,6 @@ export type ErrorCode =
   | 'fenced'
   | 'unassigned'
   | 'delivery_failed'
-  | 'unsupported_version'
   | 'crashed'
 
 /** Exit codes of every command, part of the contract. */

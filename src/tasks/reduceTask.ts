@@ -1,13 +1,13 @@
 import type { Aggregate } from '../aggregate/aggregate.ts'
 import { invariant } from '../errors.ts'
 import { addGap, type Gap, gapTouches } from '../windows/gaps.ts'
-import { closedThrough } from '../windows/windows.ts'
+import { closedThrough, windowKey } from '../windows/windows.ts'
 import { HeldWindow } from './heldWindow.ts'
 import { decodeMessage, type PartialMessage, type ProgressMessage, type Totals } from './messages.ts'
 import type { RecordBatch } from './recordBatch.ts'
 import { encodeReduceCommit, type ReduceCommit } from './reduceCommit.ts'
 import { leastMaxWindows, type ReduceTaskSettings, startOf } from './reduceStart.ts'
-import { buildResult, type ResultStatus, resultKey, sumTotals } from './result.ts'
+import { buildResult, type ResultStatus, sumTotals } from './result.ts'
 import type { Capture, CaptureInput, Commit, Notice, OutputRecord, Task, TaskFactory } from './task.ts'
 
 /** The latest word of a source partition on its own completeness. */
@@ -301,7 +301,7 @@ export class ReduceTask implements Task {
       now,
     })
     const value = encoder.encode(JSON.stringify(result))
-    return { topic: 'results', partition: null, key: resultKey(index, sizeMs), value }
+    return { topic: 'results', partition: null, key: windowKey(index, sizeMs), value }
   }
 
   #statusOf(window: HeldWindow): ResultStatus {

@@ -2,7 +2,7 @@ import type { Aggregate } from '../aggregate/aggregate.ts'
 import type { Counter } from '../aggregate/counter.ts'
 import { OPTIONAL_FIELDS } from '../events/codes.ts'
 import { type Gap, gapTouches } from '../windows/gaps.ts'
-import { isoTime, windowKey, windowSizeText } from '../windows/windows.ts'
+import { isoTime, windowSizeText } from '../windows/windows.ts'
 import type { SourceCoverage } from './heldWindow.ts'
 import type { ProgressMessage, Totals } from './messages.ts'
 
@@ -90,11 +90,6 @@ export function buildResult(input: ResultInput): Result {
     stream_totals: input.totals,
     coverage,
   }
-}
-
-/** The key under which the window's results stand in the topic. */
-export function resultKey(index: number, sizeMs: number): string {
-  return windowKey(index, sizeMs)
 }
 
 /** What all sources had told, added up; codes in text order. */
