@@ -2,6 +2,7 @@ import type { DeviceType } from './deviceType.ts'
 import { ADDED_FIELDS, UNKNOWN } from './fields.ts'
 import { createHourReader, dayPartOf } from './hours.ts'
 import { readIp } from './ip.ts'
+import { createIsoText } from './isoText.ts'
 import type { LoginEvent } from './parse.ts'
 import { versionCategory } from './version.ts'
 
@@ -58,7 +59,7 @@ const NOWHERE: GeoPlace = { country: UNKNOWN, region: UNKNOWN }
 /** @throws RangeError when there is no such time zone */
 export function createEnricher(options: EnrichOptions): Enricher {
   const hourOf = createHourReader(options.timeZone)
-  const processedText = lastText()
+  const isoText = createIsoText()
   const { geo, hashUserId } = options
   const chosen = options.fields === null ? null : [...new Set(options.fields)]
   return (event, processedMs) => {
@@ -75,8 +76,8 @@ export function createEnricher(options: EnrichOptions): Enricher {
     record.locale = event.locale
     record.app_version = event.appVersion
     record.ip = address === null ? UNKNOWN : address.masked
-    record.processed_timestamp = processedText(processedMs)
-    record.readable_timestamp = new Date(event.timeMs).toISOString()
+    record.processed_timestamp = isoText(processedMs)
+    record.readable_timestamp = isoText(event.timeMs)
     record.hour_of_day = hour
     record.day_part = dayPartOf(hour)
     record.version_category = versionCategory(event.appVersion)
@@ -97,19 +98,6 @@ export const ENRICHED_FIELDS: readonly string[] = [
   'ip',
   ...ADDED_FIELDS,
 ]
-
-/** The ISO 8601 text of a time, made anew only when the time changes: a batch is enriched at one moment. */
-function lastText(): (timeMs: number) => string {
-  let lastMs = Number.NaN
-  let text = ''
-  return timeMs => {
-    if (timeMs !== lastMs) {
-      lastMs = timeMs
-      text = new Date(timeMs).toISOString()
-    }
-    return text
-  }
-}
 
 function pick(record: EnrichedRecord, names: readonly string[]): EnrichedRecord {
   const all = record as Record<string, unknown>
