@@ -25,7 +25,8 @@ export type EnrichOptions = {
 export type EnrichedEvent = {
   /** The record's key: the user id, hashed when user ids are. */
   readonly userId: string
-  readonly record: EnrichedRecord
+  /** All of it, or the fields chosen. */
+  readonly record: Partial<EnrichedRecord>
 }
 
 /** The enriched record's fields, to be written as JSON. Beside these it has all that the event had. */
@@ -99,10 +100,8 @@ export const ENRICHED_FIELDS: readonly string[] = [
   ...ADDED_FIELDS,
 ]
 
-function pick(record: EnrichedRecord, names: readonly string[]): EnrichedRecord {
+function pick(record: EnrichedRecord, names: readonly string[]): Partial<EnrichedRecord> {
   const all = record as Record<string, unknown>
   // fromEntries makes own fields of all names, `__proto__` too.
-  return Object.fromEntries(
-    names.filter(name => Object.hasOwn(all, name)).map(name => [name, all[name]]),
-  ) as EnrichedRecord
+  return Object.fromEntries(names.filter(name => Object.hasOwn(all, name)).map(name => [name, all[name]]))
 }

@@ -121,6 +121,7 @@ describe('a choice of fields', () => {
 
   test('may name __proto__', () => {
     const event = `${JSON.stringify(SAMPLE).slice(0, -1)},"__proto__":{"a":1}}`
+    expect(enriched(SAMPLE, { fields: ['__proto__', 'country'] }).text).toBe('{"country":"US"}')
     expect(enriched(event, { fields: ['__proto__', 'country'] }).text).toBe('{"__proto__":{"a":1},"country":"US"}')
   })
 })
