@@ -6,6 +6,9 @@ import { DEFAULT_MAX_DEPTH, MAX_LENGTHS, UNKNOWN } from './fields.ts'
 import { isIp } from './ip.ts'
 import { parseTimestamp } from './timestamp.ts'
 
+const OPTIONAL_LENGTHS = OPTIONAL_FIELDS.map(name => MAX_LENGTHS[name])
+const IP = OPTIONAL_FIELDS.indexOf('ip')
+
 /** A JSON object as JSON.parse makes it: `__proto__` is a key like others, and of equal keys the last counts. */
 export type JsonObject = Readonly<Record<string, unknown>>
 
@@ -119,8 +122,8 @@ function readFields(
   for (let i = 0; i < OPTIONAL_FIELDS.length; i++) {
     const name = OPTIONAL_FIELDS[i] as OptionalField
     const field = value[name]
+    if (typeof field === 'string' && field !== '' && isValid(i, field, escapes)) continue
     const absent = isMissing(field)
-    if (!absent && isValid(name, field, escapes)) continue
     // EVENT_FIELDS begins with user_id and timestamp, then the optional fields in this order.
     if (required[i + 2]) return `${absent ? 'missing' : 'invalid'}_${name}`
     if (absent) missing |= 1 << i
@@ -144,9 +147,10 @@ function isUserId(value: unknown, escapes: boolean): boolean {
   return value.length <= MAX_LENGTHS.user_id && isText(value, escapes)
 }
 
-function isValid(name: OptionalField, value: unknown, escapes: boolean): boolean {
-  if (typeof value !== 'string' || value.length > MAX_LENGTHS[name]) return false
-  return name === 'ip' ? isIp(value) : isText(value, escapes)
+/** Whether a text may stand in the optional field of that number. */
+function isValid(field: number, value: string, escapes: boolean): boolean {
+  if (value.length > (OPTIONAL_LENGTHS[field] as number)) return false
+  return field === IP ? isIp(value) : isText(value, escapes)
 }
 
 /** Whether the text can be written in UTF-8: half a surrogate pair cannot, and would make two users one. */
