@@ -177,18 +177,22 @@ const isObject = (value: unknown): value is Fields =>
 
 /** The most brackets that are ever open at once. Bytes of ASCII mean themselves everywhere in UTF-8. */
 function depthOf(value: Uint8Array): number {
+  const quote = 0x22
+  const backslash = 0x5c
+  const opening = (byte: number) => byte === 0x5b || byte === 0x7b
+  const closing = (byte: number) => byte === 0x5d || byte === 0x7d
   let depth = 0
   let deepest = 0
   let quoted = false
   let escaped = false
-  for (const byte of value) {
-    const character = String.fromCharCode(byte)
+  for (let i = 0; i < value.length; i++) {
+    const byte = value[i]!
     if (escaped) escaped = false
-    else if (quoted && character === '\\') escaped = true
-    else if (character === '"') quoted = !quoted
-    else if (!quoted && '{['.includes(character)) depth++
-    else if (!quoted && '}]'.includes(character)) depth--
-    deepest = Math.max(deepest, depth)
+    else if (quoted && byte === backslash) escaped = true
+    else if (byte === quote) quoted = !quoted
+    else if (!quoted && opening(byte)) depth++
+    else if (!quoted && closing(byte)) depth--
+    if (depth > deepest) deepest = depth
   }
   return deepest
 }

@@ -22,7 +22,16 @@ const TABLE: readonly (readonly [type: string, words: string])[] = [
   ],
 ]
 
+const known = new Map<string, string>()
+
 export function recountDeviceType(text: string): string {
+  if (known.size > 10_000) known.clear()
+  const type = known.get(text) ?? typeOf(text)
+  known.set(text, type)
+  return type
+}
+
+function typeOf(text: string): string {
   const lower = text.trim().toLowerCase()
   if (lower === '') return 'unknown'
   const squeezed = Array.from(lower)
