@@ -62,6 +62,8 @@ export class PartitionRunner<T extends Task> {
   #lastCommit: Commit | null = null
   #wasLive = false
   #heldBack = false
+  /** Rebalances that are being gone through. */
+  #resuming = 0
 
   constructor(options: RunnerOptions<T>) {
     this.#options = options
@@ -96,20 +98,14 @@ export class PartitionRunner<T extends Task> {
    * the one that we wrote; else somebody else has owned it meanwhile.
    */
   async resume(): Promise<void> {
-    await this.#restoring
-    await this.#flushing
-    const task = this.#task
-    if (this.#state !== 'running' || task === null) return
+    // Set before anything is awaited: a flush after the fence would write the old state over what others have committed.
+    this.#resuming++
     try {
-      // Our last transaction may be acknowledged and not yet visible in the group's offsets: the fence waits for it.
-      await this.#ports.fence()
-      const commit = await this.#ports.readCommit()
-      if (this.#task !== task) return
-      if (!sameCommit(commit, this.#lastCommit)) throw new TidemarkError('unassigned', 'another owner has committed')
-      this.#ports.seek(task.position)
-      this.#ports.resume()
-    } catch (error) {
-      if (this.#task === task) await this.#startOver(error)
+      await this.#restoring
+      await this.#flushing
+      await this.#resumeOnce()
+    } finally {
+      this.#resuming--
     }
   }
 
@@ -138,7 +134,7 @@ export class PartitionRunner<T extends Task> {
    */
   flush(): Promise<void> {
     if (this.#flushing !== null) return this.#flushing
-    if (this.#state !== 'running' || this.#task === null || !this.#task.live) return Promise.resolve()
+    if (this.#resuming > 0 || this.#state !== 'running' || !this.#task?.live) return Promise.resolve()
     this.#flushing = this.#flush(this.#task).finally(() => {
       this.#flushing = null
     })
@@ -161,6 +157,22 @@ export class PartitionRunner<T extends Task> {
   /** Throws the state away and restores it from the commit, for example after the log's start moved past our position. */
   async startOver(reason: unknown): Promise<void> {
     if (this.#state === 'running') await this.#startOver(reason)
+  }
+
+  async #resumeOnce(): Promise<void> {
+    const task = this.#task
+    if (this.#state !== 'running' || task === null) return
+    try {
+      // Our last transaction may be acknowledged and not yet visible in the group's offsets: the fence waits for it.
+      await this.#ports.fence()
+      const commit = await this.#ports.readCommit()
+      if (this.#task !== task) return
+      if (!sameCommit(commit, this.#lastCommit)) throw new TidemarkError('unassigned', 'another owner has committed')
+      this.#ports.seek(task.position)
+      this.#ports.resume()
+    } catch (error) {
+      if (this.#task === task) await this.#startOver(error)
+    }
   }
 
   async #flush(task: T): Promise<void> {

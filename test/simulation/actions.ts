@@ -1,19 +1,21 @@
+import { append } from './appending.ts'
 import { deliverNext, deliverStray } from './delivery.ts'
 import type { Call, Owner, Slot } from './owner.ts'
 import { retain } from './retention.ts'
-import { nextSpec, type Spec } from './workload.ts'
 import type { World } from './world.ts'
 
-type Action = {
+export type Action = {
   readonly name: string
   /** How often it is chosen, against the others. */
   readonly weight: (world: World) => number
   readonly run: (world: World) => void
+  /** Touches no owner: nothing moves by it. */
+  readonly quiet?: true
 }
 
 /** Everything that can happen next. The scheduler picks by weight; an action that finds nothing to do does nothing. */
 export const ACTIONS: readonly Action[] = [
-  { name: 'append', weight: () => 6, run: append },
+  { name: 'append', weight: () => 6, run: append, quiet: true },
   { name: 'deliver', weight: () => 14, run: deliver },
   { name: 'answer', weight: () => 32, run: answer },
   { name: 'flush', weight: () => 8, run: world => void anOwner(world)?.runner.flush() },
@@ -22,51 +24,37 @@ export const ACTIONS: readonly Action[] = [
   { name: 'start', weight: () => 6, run: start },
   { name: 'crash', weight: ({ plan }) => plan.crashes, run: crash },
   { name: 'replace', weight: ({ plan }) => plan.zombies, run: replace },
-  { name: 'suspend', weight: ({ plan }) => plan.zombies, run: world => suspend(world, true) },
+  { name: 'suspend', weight: ({ plan }) => plan.zombies, run: world => suspend(world, true), quiet: true },
   { name: 'wake', weight: ({ plan }) => plan.zombies * 1.5, run: world => suspend(world, false) },
   { name: 'give back', weight: ({ plan }) => 0.5 + plan.zombies / 2, run: giveBack },
   { name: 'end zombie', weight: ({ plan }) => plan.zombies / 2, run: endZombie },
   { name: 'drain', weight: () => 0.5, run: drain },
-  { name: 'retain', weight: ({ plan }) => (plan.retention === 'none' ? 0 : 2), run: retain },
-  { name: 'grow', weight: ({ plan }) => (plan.growBy > 0 ? 0.5 : 0), run: grow },
-  { name: 'refresh', weight: ({ plan }) => (plan.growBy > 0 ? 2 : 0.2), run: refresh },
-  { name: 'hole', weight: ({ plan }) => (plan.holes ? 1.5 : 0), run: hole },
-  { name: 'foreign', weight: ({ plan }) => (plan.foreign ? 1 : 0), run: foreign },
+  {
+    name: 'retain',
+    weight: ({ plan }) => ({ none: 0, needless: 2, replay: 2, uncounted: 4 })[plan.retention],
+    run: retain,
+    quiet: true,
+  },
+  { name: 'grow', weight: ({ plan }) => (plan.growBy > 0 ? 0.5 : 0), run: grow, quiet: true },
+  { name: 'refresh', weight: ({ plan }) => (plan.growBy > 0 ? 2 : 0.2), run: refresh, quiet: true },
+  { name: 'hole', weight: ({ plan }) => (plan.holes ? 1.5 : 0), run: hole, quiet: true },
+  { name: 'foreign', weight: ({ plan }) => (plan.foreign ? 1 : 0), run: foreign, quiet: true },
   { name: 'stray batch', weight: ({ plan }) => (plan.faults > 0 ? 3 : 0), run: stray },
-  { name: 'clock jump', weight: ({ plan }) => (plan.jumps ? 0.7 : 0), run: jump },
+  { name: 'clock jump', weight: ({ plan }) => (plan.jumps ? 0.7 : 0), run: jump, quiet: true },
   { name: 'late arrival', weight: ({ lateCalls }) => Math.min(2, lateCalls.length), run: lateArrival },
 ]
 
 function owners(world: World): Owner[] {
-  return world.slots.flatMap(slot => slot.owners.filter(owner => !owner.suspended))
+  const all: Owner[] = []
+  for (const slot of world.slots) {
+    for (const owner of slot.owners) if (!owner.suspended) all.push(owner)
+  }
+  return all
 }
 
 function anOwner(world: World): Owner | undefined {
   const all = owners(world)
   return all.length === 0 ? undefined : world.random.pick(all)
-}
-
-function append(world: World): void {
-  const { random, plan, broker } = world
-  if (world.appended >= plan.records) return
-  const source = random.pick(world.sources)
-  if (source.silentUntil > broker.now) return
-  if (plan.silences && random.chance(0.15)) source.silentUntil = broker.now + random.between(20, 150)
-  const truth = world.judge.truth(source.log.number)
-  const put = (spec: Spec, timestamp: number) => {
-    const { offset } = source.log.append(spec.value, timestamp, broker.now, null)
-    truth.records.push({ offset, timestamp, spec })
-    world.appended++
-    if (spec.code === null) world.latestEventMs = Math.max(world.latestEventMs, spec.timeMs)
-    world.note(offset)
-    world.trace?.(`    source/${source.log.number}@${offset} ${spec.code ?? `window ${spec.window} time ${spec.timeMs}`} (record ${timestamp})`)
-  }
-  for (let i = random.between(1, 6); i > 0; i--) {
-    const timestamp = broker.now + (plan.jitterMs === 0 ? 0 : random.between(-plan.jitterMs, plan.jitterMs))
-    const spec = nextSpec(random, plan, timestamp)
-    put(spec, timestamp)
-    if (random.chance(0.05)) put(spec, timestamp)
-  }
 }
 
 function deliver(world: World): void {
@@ -87,39 +75,45 @@ function answer(world: World): void {
   const waiting = owners(world).filter(owner => owner.calls.length > 0)
   if (waiting.length === 0) return
   const owner = random.pick(waiting)
-  const call = random.pick(owner.calls)
+  // The newest call as often as all others together: a flush may pass a slow read.
+  const call = random.chance(0.5) ? (owner.calls.at(-1) as Call) : random.pick(owner.calls)
   world.trace?.(`    ${owner.name} ${call.name}`)
   if (call.name !== 'sleep' && random.chance(plan.faults)) fault(world, owner, call)
   else if (random.chance(0.25)) owner.perform(call)
-  else owner.answer(call)
+  else {
+    owner.answer(call)
+    if (call.name === 'fence' && random.chance(0.5)) owner.flushDue = true
+  }
 }
 
-/** A call that fails: done or not, in part, later, or twice. */
+/** A call that fails: done or not, in part, later, or twice; or is answered by a broker that lags behind. */
 function fault(world: World, owner: Owner, call: Call): void {
   const { random } = world
   const kind = random.below(5)
-  if (kind === 0) {
-    owner.perform(call)
-    world.count('acknowledgement lost')
-  } else if (kind === 1 && call.name === 'send' && !call.done) {
-    sendPart(world, owner, call)
-  } else if (kind === 2 && (call.name === 'send' || call.name === 'commit') && !call.done) {
-    world.sendLate(owner, call)
-    world.count('arrives after its failure')
-  } else if (kind === 3 && call.name === 'send' && !owner.slot.transactional && !call.done) {
+  const untouched = !call.done
+  if (kind === 3 && call.name === 'send' && !owner.slot.transactional && untouched) {
     owner.perform(call)
     owner.send(call.records)
     world.count('sent twice')
-    return owner.answer(call)
+    owner.answer(call)
   } else if (kind === 4 && call.name === 'readLogRange' && owner.lagged < 3) {
     owner.lagged++
     owner.perform(call)
     const { start, end } = call.answer as { start: number; end: number }
     call.answer = { start, end: Math.max(start, end - random.between(1, 9)) }
     world.count('lagging end')
-    return owner.answer(call)
-  } else world.count('call failed')
-  owner.fail(call)
+    owner.answer(call)
+  } else {
+    if (kind === 0) {
+      owner.perform(call)
+      world.count('acknowledgement lost')
+    } else if (kind === 1 && call.name === 'send' && untouched) sendPart(world, owner, call)
+    else if (kind === 2 && (call.name === 'send' || call.name === 'commit') && untouched) {
+      world.sendLate(owner, call)
+      world.count('arrives after its failure')
+    } else world.count('call failed')
+    owner.fail(call)
+  }
 }
 
 /** Of a send that fails, what came before some record in each partition has arrived. */
@@ -146,8 +140,11 @@ function tick(world: World): void {
 }
 
 function start(world: World): void {
-  const empty = world.slots.filter(slot => slot.current === null)
-  if (empty.length > 0) world.startOwner(world.random.pick(empty))
+  const slot = aSlot(world, ({ current }) => current === null)
+  if (slot === undefined) return
+  // A partition that was just added, or that nobody can read, has to wait.
+  const last = slot.stage === 'aggregate' && slot.partition === world.sources.length - 1 && slot.partition > 0
+  if (!last || world.random.chance(world.plan.lastPartitionStarts)) world.startOwner(slot)
 }
 
 function crash(world: World): void {
@@ -234,7 +231,18 @@ function foreign(world: World): void {
   const text = random.pick([
     'what is this?',
     JSON.stringify({ v: 1, kind: 'partial', g: 2, w, p, from: 0, clockAtFrom: 0, through: 999, last: 7, aggregate }),
-    JSON.stringify({ v: 1, kind: 'progress', g: 2, p, of: 1, through: 999, clock: broker.now + 1e6, idleAsOf: null, totals, gaps: [] }),
+    JSON.stringify({
+      v: 1,
+      kind: 'progress',
+      g: 2,
+      p,
+      of: 1,
+      through: 999,
+      clock: broker.now + 1e6,
+      idleAsOf: null,
+      totals,
+      gaps: [],
+    }),
   ])
   log.append(new TextEncoder().encode(text), broker.now, broker.now, null)
   world.count('foreign record')

@@ -23,7 +23,9 @@ export function deliverNext(owner: Owner, limit: number, random: Random | null):
     return true
   }
   // The broker gives whole batches: what precedes the offset asked for may come along, and holes behind the last record.
-  const whole = random?.chance(0.2) ? [...log.read(Math.max(log.start, from - 3), 3).filter(r => r.offset < from), ...records] : records
+  const whole = random?.chance(0.2)
+    ? [...log.read(Math.max(log.start, from - 3), 3).filter(r => r.offset < from), ...records]
+    : records
   const atEnd = log.read(lastOffset + 1, 1).length === 0
   const next = atEnd && (random === null || random.chance(0.5)) ? end : lastOffset + 1
   const batch = new SimulatedBatch(from, next, whole)

@@ -1,7 +1,7 @@
 import type { Commit, OutputRecord } from '../../src/tasks/task.ts'
 import type { BrokerListener, Log, LogRecord } from './broker.ts'
 import { check } from './failure.ts'
-import type { Plan } from './plan.ts'
+import { IDLE_MS, type Plan } from './plan.ts'
 import { ResultJudge } from './resultJudge.ts'
 import { type Counts, type Fold, type History, type Made, sameCounts, sumsOf, Truth } from './truth.ts'
 
@@ -16,6 +16,7 @@ export type SeenProgress = {
   readonly clock: number
   /** min(asOf, the broker's time), or -1 when it claims no silence. */
   readonly silentAt: number
+  readonly gaps: History
 }
 
 type CounterJson = { c: Counts; o?: [number, string] }
@@ -50,6 +51,7 @@ export class Judge implements BrokerListener {
   /** What partials told, by window and source, in the order in which they became readable. */
   readonly told = new Map<string, Range[]>()
   readonly progress: SeenProgress[][] = []
+  readonly #positions = new Map<string, number>()
 
   constructor(plan: Plan) {
     this.plan = plan
@@ -57,8 +59,8 @@ export class Judge implements BrokerListener {
     for (let r = 0; r < plan.reducers; r++) this.progress.push([])
   }
 
-  addPartition(): void {
-    this.truths.push(new Truth(this.truths.length, this.plan.latenessMs))
+  addPartition(log: Log): void {
+    this.truths.push(new Truth(log, this.plan.latenessMs))
   }
 
   truth(p: number): Truth {
@@ -68,13 +70,19 @@ export class Judge implements BrokerListener {
   published(_slot: string, log: Log, record: LogRecord, output: OutputRecord): void {
     const json = JSON.parse(decoder.decode(record.value as Uint8Array))
     if (output.topic === 'results') this.results.published(log.number, json)
-    else if (output.topic === 'deadLetters') this.results.lettered(log.number, json)
-    else if (json.kind === 'partial') this.#partial(log.number, json)
+    else if (output.topic === 'deadLetters') {
+      this.results.lettered(log.number, json, Number(output.headers?.['source.offset']))
+    } else if (json.kind === 'partial') this.#partial(log.number, json)
     else this.#progressed(log.number, json, record)
   }
 
   committed(slot: string, commit: Commit): void {
     const [stage, number] = slot.split('/')
+    const before = this.#positions.get(slot) ?? 0
+    this.#positions.set(slot, commit.offset)
+    // With transactions an earlier owner cannot commit any more once its successor has read the commit.
+    const backwards = commit.offset < before && (stage === 'reduce' || this.plan.exactlyOnce)
+    check('commit-goes-on', !backwards, () => `${slot} committed ${commit.offset} after ${before}`)
     if (stage === 'aggregate') this.#aggregatorCommitted(Number(number), commit)
     else this.results.committed(Number(number), commit)
   }
@@ -117,13 +125,17 @@ export class Judge implements BrokerListener {
   /** Counts by value; past the bound the kept ones are exact and the rest is summed up. */
   checkDimension(name: string, what: string, told: Counts, expected: Counts): void {
     const limit = this.plan.maxDimensionValues
-    const text = () => `${what}: ${JSON.stringify(told)}, not ${JSON.stringify(expected)}`
-    if (Object.keys(expected).length <= limit) return check(name, sameCounts(told, expected), text)
     const { '(other)': other = 0, ...kept } = told
     const keys = Object.keys(kept)
     const sum = (counts: Counts) => Object.values(counts).reduce((total, count) => total + count, 0)
-    check(name, keys.length <= limit && keys.every(key => kept[key] === expected[key]), text)
-    check(name, other > 0 && sum(kept) + other === sum(expected), text)
+    const whole = Object.keys(expected).length <= limit
+    const same = whole
+      ? sameCounts(told, expected)
+      : keys.length <= limit &&
+        keys.every(key => kept[key] === expected[key]) &&
+        sum(told) === sum(expected) &&
+        other > 0
+    check(name, same, () => `${what}: ${JSON.stringify(told)}, not ${JSON.stringify(expected)}`)
   }
 
   #progressed(r: number, progress: ProgressJson, record: LogRecord): void {
@@ -138,7 +150,22 @@ export class Judge implements BrokerListener {
     this.#checkTold('progress-truth', what, truth, fold, fold.toldBelow[r] ?? 0, below, r)
     fold.toldBelow[r] = Math.max(fold.toldBelow[r] ?? 0, below)
     const silentAt = idleAsOf === null ? -1 : Math.min(idleAsOf, record.appendedAt)
-    this.progress[r]?.push({ position: record.offset, p, of, through, clock, silentAt })
+    if (idleAsOf !== null && !this.plan.jumps) this.#checkIdle(what, truth, through, idleAsOf)
+    this.progress[r]?.push({ position: record.offset, p, of, through, clock, silentAt, gaps: fold.history })
+  }
+
+  /** Nothing was appended for IDLE_TIMEOUT before `asOf`, and all that was appended lies below `through`. */
+  #checkIdle(what: string, truth: Truth, through: number, asOf: number): void {
+    const below = truth.countBelow(through)
+    const next = truth.records[below]
+    check('idle-true', next === undefined || next.appendedAt >= asOf, () => {
+      return `${what}: silent at ${asOf}, but ${next?.offset} was appended at ${next?.appendedAt}`
+    })
+    const last = truth.records[below - 1]
+    const emptied = last === undefined || last.offset < truth.log.start
+    check('idle-true', emptied || last.appendedAt <= asOf - IDLE_MS, () => {
+      return `${what}: silent at ${asOf}, but ${last?.offset} was appended at ${last?.appendedAt}`
+    })
   }
 
   #aggregatorCommitted(p: number, commit: Commit): void {
@@ -162,9 +189,7 @@ export class Judge implements BrokerListener {
   #checkTally(what: string, truth: Truth, fold: Fold, offset: number, told: ProgressJson['totals']): void {
     const expected = truth.tallyBelow(fold, offset)
     const same =
-      told.accepted === expected.accepted &&
-      told.late === expected.late &&
-      sameCounts(told.rejected, expected.rejected)
+      told.accepted === expected.accepted && told.late === expected.late && sameCounts(told.rejected, expected.rejected)
     check('stream-totals', same, () => `${what}: ${JSON.stringify(told)}, not ${JSON.stringify(expected)}`)
   }
 

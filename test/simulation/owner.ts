@@ -26,11 +26,13 @@ export type Slot = {
   readonly partition: number
   readonly log: Log
   readonly transactional: boolean
-  readonly factory: TaskFactory<Task>
+  factory: TaskFactory<Task>
   /** Alive owners, zombies too. */
   owners: Owner[]
   /** Whom the group means. */
   current: Owner | null
+  /** How often its log lost records that were not counted. */
+  losses: number
 }
 
 export type OwnerOptions = {
@@ -59,8 +61,12 @@ export class Owner {
   knownPartitions: number
   lastBatch: SimulatedBatch | null = null
   looking = false
+  /** The flush timer strikes after the present step. */
+  flushDue = false
   /** Reads the log's range next, having found no commit. */
   sawNoCommit = false
+  /** Calls by which it tried to tell something. */
+  spoke = 0
   /** How often it was told an end of the log that lags behind. */
   lagged = 0
   readonly #options: OwnerOptions
@@ -162,6 +168,7 @@ export class Owner {
   }
 
   #call<T>(name: Call['name'], effect: () => T, records: readonly OutputRecord[] = [], commit: Commit | null = null) {
+    if (name === 'begin' || name === 'send' || name === 'commit') this.spoke++
     return new Promise<T>((resolve, reject) => {
       this.calls.push({ name, records, commit, effect, done: false, answer: undefined, refusal: null, resolve, reject })
     })
@@ -217,7 +224,10 @@ export class Owner {
 
   #commit(commit: Commit, epoch: number): void {
     const { broker, slot, acceptsZombie } = this.#options
-    if (slot.transactional) return broker.commitTransaction(slot.name, epoch, commit)
+    if (slot.transactional) {
+      broker.commitTransaction(slot.name, epoch, commit)
+      return
+    }
     if (slot.current !== this && !acceptsZombie()) {
       throw new TidemarkError('fenced', 'the generation of this member is over')
     }

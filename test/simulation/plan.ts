@@ -44,6 +44,12 @@ export type Plan = {
   readonly silences: boolean
   readonly foreign: boolean
   readonly pauseInTheMiddle: boolean
+  /** How likely an owner of the last source partition is found when one is looked for. */
+  readonly lastPartitionStarts: number
+  /** How often a new owner knows of all source partitions. */
+  readonly knowsAll: number
+  /** The run ends with an owner that must refuse to go on. */
+  readonly refusal: boolean
 }
 
 export function planOf(seed: number): { readonly plan: Plan; readonly random: Random } {
@@ -53,7 +59,7 @@ export function planOf(seed: number): { readonly plan: Plan; readonly random: Ra
   const retention = random.pick<Retention>(['none', 'none', 'needless', 'replay', 'replay', 'uncounted'])
   const jitterMs = random.pick([0, 0, 3, 8])
   const finalWindows = Math.ceil(horizonMs / WINDOW_MS) + 1
-  const calm = random.chance(0.1)
+  const calm = random.chance(0.15)
   const plan: Plan = {
     seed,
     partitions: random.between(1, 3),
@@ -73,14 +79,17 @@ export function planOf(seed: number): { readonly plan: Plan; readonly random: Ra
     // A gap's bound on the event times that it lost allows producers' clocks to differ by the lateness.
     jitterMs: retention === 'uncounted' ? Math.min(jitterMs, Math.floor(latenessMs / 2)) : jitterMs,
     faults: calm ? 0 : random.pick([0.01, 0.05, 0.15]),
-    crashes: calm ? 0 : random.pick([0.5, 1, 3]),
-    zombies: calm ? 0 : random.pick([0, 1, 3]),
+    crashes: calm ? 0 : random.pick([0.2, 0.5, 1, 3]),
+    zombies: calm ? 0 : random.pick([0, 0.5, 1, 3]),
     jumps: random.chance(0.3),
     holes: random.chance(0.6),
     oddEvents: random.pick([0.1, 0.3, 0.5]),
     silences: random.chance(0.6),
     foreign: random.chance(0.3),
     pauseInTheMiddle: random.chance(0.3),
+    lastPartitionStarts: random.pick([1, 1, 0.2, 0.02]),
+    knowsAll: random.pick([1, 0.7, 0.4]),
+    refusal: random.chance(0.08),
   }
   return { plan, random }
 }

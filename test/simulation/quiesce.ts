@@ -5,6 +5,8 @@ import { IDLE_MS } from './plan.ts'
 import type { World } from './world.ts'
 
 const MOST_ROUNDS = 300
+/** More than any log here has. */
+const MOST_BATCHES = 50
 
 /**
  * Ends all faults, gives every partition one healthy owner, and goes on until nothing changes. With `timePasses`, until
@@ -46,7 +48,10 @@ async function untilStill(world: World): Promise<void> {
       const owner = slot.current ?? world.startOwner(slot)
       heal(world, owner)
       await answerAll(world, owner)
-      while (!owner.paused && deliverNext(owner, 50, null)) await answerAll(world, owner)
+      for (let i = 0; i < MOST_BATCHES && !owner.paused; i++) {
+        if (!deliverNext(owner, 50, null)) break
+        await answerAll(world, owner)
+      }
       void owner.runner.flush()
       await answerAll(world, owner)
     }
@@ -58,7 +63,7 @@ async function untilStill(world: World): Promise<void> {
 }
 
 /** Answers every call truthfully until none is left. */
-async function answerAll(world: World, owner: Owner): Promise<void> {
+export async function answerAll(world: World, owner: Owner): Promise<void> {
   await world.settle()
   for (let call = owner.calls[0]; call !== undefined; call = owner.calls[0]) {
     owner.answer(call)

@@ -1,21 +1,54 @@
+import { appendTo } from './appending.ts'
 import type { Slot } from './owner.ts'
 import type { World } from './world.ts'
 
+/** Losses of one log: more gaps than a commit can hold would be joined, and the recount could not follow. */
+const MOST_LOSSES = 5
+
 /** Moves the start of one log: on the source as far as the plan allows, on the partials never past what is needed. */
 export function retain(world: World): void {
-  const { random, broker, plan } = world
-  const slot = random.pick(world.slots)
-  const commit = broker.commits.get(slot.name)
-  if (commit === undefined || slot.owners.some(owner => owner.sawNoCommit)) return
-  const { r } = JSON.parse(commit.metadata)
-  const { log } = slot
-  if (slot.stage === 'reduce') {
-    // Whoever is between reading the commit and the log's range would take the loss for its own.
-    if (slot.owners.some(owner => owner.runner.state === 'restoring')) return
-    return moveStart(world, slot, r)
+  const { random, plan } = world
+  if (plan.retention === 'uncounted' && random.chance(0.4)) {
+    loseUncounted(world)
+    return
   }
-  const bound = { none: log.start, needless: r[0], replay: commit.offset, uncounted: log.end }[plan.retention]
-  if (plan.retention !== 'uncounted' || random.chance(0.3)) moveStart(world, slot, bound)
+  const slot = random.pick(world.slots)
+  const commit = commitOf(world, slot)
+  if (commit === null) return
+  if (slot.stage === 'aggregate') {
+    moveStart(world, slot, plan.retention === 'needless' ? commit.replayFrom : commit.offset)
+  } else if (!slot.owners.some(owner => owner.runner.state === 'restoring')) {
+    // Whoever is between reading the commit and the log's range would take the loss for its own.
+    moveStart(world, slot, commit.replayFrom)
+  }
+}
+
+/** Removes records that no commit counts; an owner may have died over them, and a silence have ended with them. */
+function loseUncounted(world: World): void {
+  const { random, broker } = world
+  const able = world.slots.filter(slot => {
+    return slot.stage === 'aggregate' && slot.losses < MOST_LOSSES && commitOf(world, slot) !== null
+  })
+  const silent = able.filter(({ partition }) => (world.sources[partition]?.silentUntil ?? 0) > broker.now)
+  if (able.length === 0) return
+  const slot = random.pick(silent.length > 0 ? silent : able)
+  if (slot.current !== null && random.chance(0.5)) world.kill(slot.current)
+  const source = world.sources[slot.partition]
+  if (source !== undefined && random.chance(0.5)) {
+    source.silentUntil = 0
+    source.backlog = random.between(1, 4)
+    appendTo(world, source, source.backlog)
+  }
+  if ((commitOf(world, slot)?.offset ?? slot.log.end) >= slot.log.end) return
+  slot.losses++
+  moveStart(world, slot, slot.log.end)
+}
+
+function commitOf(world: World, slot: Slot): { readonly offset: number; readonly replayFrom: number } | null {
+  const commit = world.broker.commits.get(slot.name)
+  if (commit === undefined || slot.owners.some(owner => owner.sawNoCommit)) return null
+  const { r } = JSON.parse(commit.metadata)
+  return { offset: commit.offset, replayFrom: slot.stage === 'reduce' ? r : r[0] }
 }
 
 function moveStart(world: World, slot: Slot, bound: number): void {

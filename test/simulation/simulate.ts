@@ -1,7 +1,8 @@
-import { ACTIONS } from './actions.ts'
+import { ACTIONS, type Action } from './actions.ts'
 import { CheckFailure } from './failure.ts'
 import { planOf } from './plan.ts'
 import { checkAtEnd, quiesce } from './quiesce.ts'
+import { refuse } from './refusals.ts'
 import { World } from './world.ts'
 
 /** What one seed came to. Same seed, same outcome, to the hash. */
@@ -32,6 +33,7 @@ export async function simulate(seed: number, trace: ((line: string) => void) | n
   counts.results = results.written
   counts['results with exact: false'] = results.inexact
   counts['dead letters'] = results.letters
+  counts['dead letters that claim nothing'] = results.emptyLetters
   counts['corrected results'] = results.corrected
   counts.records = world.appended
   return { seed, failure, hash: world.hash, counts }
@@ -39,14 +41,16 @@ export async function simulate(seed: number, trace: ((line: string) => void) | n
 
 async function live(world: World): Promise<void> {
   const { plan } = world
-  const half = plan.pauseInTheMiddle ? Math.floor(plan.records / 2) : Number.POSITIVE_INFINITY
+  const halfway = plan.pauseInTheMiddle || plan.refusal
+  const half = halfway ? Math.floor(plan.records / 2) : Number.POSITIVE_INFINITY
   await stepUntil(world, half)
-  if (plan.pauseInTheMiddle) {
+  if (halfway) {
     world.trace?.('-- a pause')
     await quiesce(world, false)
     // A parked window is told later: its turn may come only when time passes.
     checkAtEnd(world)
     if (plan.maxWindows === Number.POSITIVE_INFINITY) world.judge.results.checkTotals()
+    if (plan.refusal) return refuse(world)
     await stepUntil(world, plan.records)
   }
   world.trace?.('-- the end')
@@ -61,13 +65,16 @@ async function stepUntil(world: World, records: number): Promise<void> {
   const { random, plan } = world
   const wanted = Math.min(records, plan.records)
   const most = plan.records * 8
+  const weights: number[] = []
   for (let step = 0, rest = 80; step < most && rest > 0; step++) {
     if (world.appended >= wanted) rest--
-    const index = random.weighted(ACTIONS.map(({ weight }) => weight(world)))
-    const action = ACTIONS[index] as (typeof ACTIONS)[number]
+    for (let i = 0; i < ACTIONS.length; i++) weights[i] = (ACTIONS[i] as Action).weight(world)
+    const index = random.weighted(weights)
+    const action = ACTIONS[index] as Action
     world.note(index)
     world.trace?.(`${step} t=${world.broker.now} ${action.name}`)
     action.run(world)
+    if (action.quiet) continue
     await world.settle()
   }
 }

@@ -1,8 +1,15 @@
+import type { Log } from './broker.ts'
 import { WINDOW_MS } from './plan.ts'
 import type { Spec } from './workload.ts'
 
 /** A record as it was appended, whatever became of it later. */
-export type Made = { readonly offset: number; readonly timestamp: number; readonly spec: Spec }
+export type Made = {
+  readonly offset: number
+  readonly timestamp: number
+  /** The broker's time when it came. */
+  readonly appendedAt: number
+  readonly spec: Spec
+}
 
 /** Offset ranges that a line of owners never read, as `from-to`, in order. */
 export type History = readonly (readonly [from: number, to: number])[]
@@ -59,13 +66,15 @@ export function outcomeOf(spec: Spec, clock: number, latenessMs: number): Outcom
 
 /** All that one source partition was ever given, and what it adds up to. */
 export class Truth {
+  readonly log: Log
   readonly partition: number
   readonly records: Made[] = []
   readonly #latenessMs: number
   readonly #folds = new Map<string, Fold>()
 
-  constructor(partition: number, latenessMs: number) {
-    this.partition = partition
+  constructor(log: Log, latenessMs: number) {
+    this.log = log
+    this.partition = log.number
     this.#latenessMs = latenessMs
   }
 

@@ -20,10 +20,11 @@ const DEVICES = ['android', 'ios', 'web', 'tv']
 const LOCALES = ['NY', 'CA', 'TX']
 const VERSIONS = ['1.0.0', '2.3.0', '2.4.1']
 
-/** Makes the next event of a partition whose record bears `timestamp`. */
-export function nextSpec(random: Random, plan: Plan, timestamp: number): Spec {
+/** Makes the next event of a partition whose record bears `timestamp`; a backlog is older than its partition's silence. */
+export function nextSpec(random: Random, plan: Plan, timestamp: number, backlog: boolean): Spec {
   const odd = random.chance(plan.oddEvents)
   if (odd && random.chance(0.3)) return rejectedSpec(random, timestamp)
+  if (backlog) return eventSpec(random, plan, timestamp - random.between(10, 150), null)
   const timeMs = timestamp + (odd ? oddDistance(random) : -random.below(12))
   return eventSpec(random, plan, timeMs, timeMs > timestamp + SKEW_MS ? 'future_timestamp' : null)
 }
@@ -44,7 +45,12 @@ function oddDistance(random: Random): number {
 }
 
 function eventSpec(random: Random, plan: Plan, timeMs: number, code: string | null): Spec {
-  const fields: Record<string, unknown> = { user_id: random.below(50), timestamp: timeMs, device_id: 'd', ip: '10.0.0.1' }
+  const fields: Record<string, unknown> = {
+    user_id: random.below(50),
+    timestamp: timeMs,
+    device_id: 'd',
+    ip: '10.0.0.1',
+  }
   const missing: string[] = []
   const invalid: string[] = []
   const counted = (name: string, values: readonly string[]): string => {

@@ -11,10 +11,10 @@ import type { Random } from './random.ts'
 export const CONFIG_HASH = 'simulation'
 
 /** Promise steps after which every chain that a scheduler's step set off has come to rest at a port. */
-const SETTLE_TURNS = 16
+const SETTLE_TURNS = 10
 
 /** A source partition's log with its habits. */
-export type Source = { readonly log: Log; silentUntil: number }
+export type Source = { readonly log: Log; silentUntil: number; backlog: number }
 
 /** Everything that exists in one run. */
 export class World {
@@ -31,6 +31,8 @@ export class World {
   hash = 0x811c9dc5
   latestEventMs = BEGIN_MS
   appended = 0
+  /** Whose owner is meant to end with an error. */
+  mayEnd: Slot | null = null
   #owners = 0
 
   constructor(plan: Plan, random: Random, trace: ((line: string) => void) | null) {
@@ -42,7 +44,9 @@ export class World {
       published: (slot, log, record, output) => {
         this.note(record.offset)
         this.note(record.value?.length ?? 0)
-        trace?.(`    ${slot} -> ${log.topic}/${log.number}@${record.offset} ${new TextDecoder().decode(record.value ?? undefined)}`)
+        trace?.(
+          `    ${slot} -> ${log.topic}/${log.number}@${record.offset} ${new TextDecoder().decode(record.value ?? undefined)}`,
+        )
         this.judge.published(slot, log, record, output)
       },
       committed: (slot, commit) => {
@@ -59,8 +63,8 @@ export class World {
     const p = this.sources.length
     const log = new Log('source', p, this.plan.logStart)
     this.broker.sources.push(log)
-    this.sources.push({ log, silentUntil: 0 })
-    this.judge.addPartition()
+    this.sources.push({ log, silentUntil: 0, backlog: 0 })
+    this.judge.addPartition(log)
     const factory = aggregateFactory(this.plan, CONFIG_HASH)
     this.#addSlot('aggregate', p, log, this.plan.exactlyOnce, factory)
   }
@@ -73,9 +77,15 @@ export class World {
     this.#addSlot('reduce', r, log, true, reduceFactory(this.plan, CONFIG_HASH))
   }
 
-  #addSlot(stage: Slot['stage'], partition: number, log: Log, transactional: boolean, factory: TaskFactory<Task>): void {
+  #addSlot(
+    stage: Slot['stage'],
+    partition: number,
+    log: Log,
+    transactional: boolean,
+    factory: TaskFactory<Task>,
+  ): void {
     const name = `${stage}/${partition}`
-    this.slots.push({ name, stage, partition, log, transactional, factory, owners: [], current: null })
+    this.slots.push({ name, stage, partition, log, transactional, factory, owners: [], current: null, losses: 0 })
   }
 
   startOwner(slot: Slot): Owner {
@@ -83,7 +93,7 @@ export class World {
     const least = slot.stage === 'aggregate' ? slot.partition + 1 : 1
     const all = this.sources.length
     // A process may not have heard of the newest partitions yet.
-    const knownPartitions = this.random.chance(0.7) ? all : this.random.between(least, all)
+    const knownPartitions = this.random.chance(this.plan.knowsAll) ? all : this.random.between(least, all)
     const owner: Owner = new Owner({
       id,
       slot,
@@ -121,12 +131,25 @@ export class World {
   /** Lets everything run until it waits for a port. */
   async settle(): Promise<void> {
     for (let turn = 0; turn < SETTLE_TURNS; turn++) await null
+    this.inspect()
+  }
+
+  /** What must hold after every step. */
+  inspect(): void {
     for (const slot of this.slots) {
       for (const owner of slot.owners) this.#inspect(owner)
     }
   }
 
   #inspect(owner: Owner): void {
+    if (owner.flushDue) {
+      owner.flushDue = false
+      void owner.runner.flush()
+    }
+    if (owner.slot === this.mayEnd) {
+      check('refusal', owner.spoke === 0, () => `${owner.name} speaks where it had to refuse`)
+      return
+    }
     check('no-invariant', owner.fatal === null, () => `${owner.name} ended: ${messageOf(owner.fatal)}`)
     if (owner.runner.state === 'stopped') {
       const { slot } = owner

@@ -8,7 +8,7 @@ const file = scenarioFile('broker')
 file.scenario('the broker stopped for 8 s and started again under load: totals equal', async () => {
   const options = { aggregators: 2, supervised: true }
   await withPipeline(file.kafka, 'broker-stop', options, async pipeline => {
-    const generating = pipeline.generate('--rate', '6000', '--seconds', '18')
+    const generating = pipeline.generate('--rate', '6000', '--seconds', '15')
     await sleep(3_000)
     await file.kafka.stop({ keepData: true })
     await sleep(8_000)
@@ -22,7 +22,7 @@ file.scenario('the broker stopped for 8 s and started again under load: totals e
 file.scenario('the broker killed with SIGKILL and started again under load: totals equal', async () => {
   const options = { aggregators: 2, supervised: true, settings: { DELIVERY: 'exactly-once' } }
   await withPipeline(file.kafka, 'broker-kill', options, async pipeline => {
-    const generating = pipeline.generate('--rate', '6000', '--seconds', '12')
+    const generating = pipeline.generate('--rate', '6000', '--seconds', '9')
     await sleep(3_000)
     await file.kafka.kill()
     await file.kafka.restart()

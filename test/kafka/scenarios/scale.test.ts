@@ -9,7 +9,7 @@ const file = scenarioFile('scale')
 
 file.scenario('1 -> 6 -> 1 aggregators under load: totals equal, those that leave exit with 0', async () => {
   await withPipeline(file.kafka, 'scale', { aggregators: 1 }, async pipeline => {
-    const generating = pipeline.generate('--rate', '10000', '--seconds', '16')
+    const generating = pipeline.generate('--rate', '10000', '--seconds', '13')
     await sleep(2_000)
     const added = Array.from({ length: 5 }, () => pipeline.add('aggregate'))
     // With six partitions and six aggregators each gets one.
@@ -28,11 +28,11 @@ file.scenario('source partitions added while running: totals equal, and coverage
   const settings = { SOURCE_PARTITIONS: '3' }
   await withPipeline(file.kafka, 'grow', { aggregators: 2, settings }, async pipeline => {
     // Late events would make each ledger's clock matter, and there are two.
-    const first = pipeline.generate('--rate', '5000', '--seconds', '12', '--late', '0', '--jitter', '1s')
-    await sleep(2_000)
+    const first = pipeline.generate('--rate', '5000', '--seconds', '10', '--late', '0', '--jitter', '1s')
+    await sleep(1_500)
     await addPartitions(file.kafka.brokers, pipeline.topic('source'), 6)
     const second = pipeline.generate(
-      ...['--rate', '5000', '--seconds', '8', '--late', '0', '--jitter', '1s'],
+      ...['--rate', '5000', '--seconds', '6', '--late', '0', '--jitter', '1s'],
       ...['--partitions', '6', '--seed', '4'],
     )
     await Promise.all([first.ledger, second.ledger])

@@ -2,24 +2,23 @@ import type { LedgerContent } from '../../../../src/dev/generator/ledger.ts'
 import type { RecountResult, WindowCount } from '../../../../src/dev/recount.ts'
 
 type Counts = Readonly<Record<string, number>>
+type Windows = LedgerContent['windows']
 
 /**
  * What several generators have had acknowledged, as one ledger. Its windows are true only when none of them made late
  * events: each ledger keeps a clock of its own.
  */
 export function mergeLedgers(ledgers: readonly LedgerContent[]): LedgerContent {
-  const [first, ...others] = ledgers
+  const [first] = ledgers
   if (first === undefined) throw new Error('no generator has run')
-  return others.reduce(
-    (merged, ledger) => ({
-      ...merged,
-      complete: false,
-      acknowledged: merged.acknowledged + ledger.acknowledged,
-      windows: mergeWindows(merged.windows, ledger.windows),
-      unknown: [...merged.unknown, ...ledger.unknown],
-    }),
-    first,
-  )
+  if (ledgers.length === 1) return first
+  return {
+    ...first,
+    complete: false,
+    acknowledged: ledgers.reduce((sum, { acknowledged }) => sum + acknowledged, 0),
+    windows: ledgers.map(({ windows }) => windows).reduce(addWindows),
+    unknown: ledgers.flatMap(({ unknown }) => unknown),
+  }
 }
 
 /** The ledger itself as the judge, for logs that no longer hold all that was acknowledged. */
@@ -31,40 +30,27 @@ export function recountOf(ledger: LedgerContent): RecountResult {
   return { partitions: Object.fromEntries(partitions), windows: ledger.windows }
 }
 
-/** Takes the events of the windows in `lost` out of those in `all`; windows that become empty go. */
-export function withoutLost(all: RecountResult, lost: RecountResult): RecountResult {
-  const windows: Record<string, WindowCount> = {}
-  for (const [key, window] of Object.entries(all.windows)) {
-    const missing = lost.windows[key]
-    const left = missing === undefined ? window : combine(window, missing, -1)
-    if (left.count > 0) windows[key] = left
-  }
-  return { partitions: all.partitions, windows }
+function addWindows(a: Windows, b: Windows): Windows {
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)])
+  return Object.fromEntries([...keys].map(key => [key, addWindow(a[key], b[key])]))
 }
 
-function mergeWindows(a: LedgerContent['windows'], b: LedgerContent['windows']): LedgerContent['windows'] {
-  const merged: Record<string, WindowCount> = { ...a }
-  for (const [key, window] of Object.entries(b)) {
-    const known = merged[key]
-    merged[key] = known === undefined ? window : combine(known, window, 1)
-  }
-  return merged
-}
-
-function combine(a: WindowCount, b: WindowCount, sign: 1 | -1): WindowCount {
-  const add = (x: Counts, y: Counts) => {
-    const sums: Record<string, number> = { ...x }
-    for (const [name, count] of Object.entries(y)) sums[name] = (sums[name] ?? 0) + sign * count
-    return Object.fromEntries(Object.entries(sums).filter(([, count]) => count !== 0))
-  }
+function addWindow(a: WindowCount | undefined, b: WindowCount | undefined): WindowCount {
+  if (a === undefined || b === undefined) return (a ?? b) as WindowCount
   return {
-    count: a.count + sign * b.count,
-    device_stats: add(a.device_stats, b.device_stats),
-    location_stats: add(a.location_stats, b.location_stats),
-    app_version_stats: add(a.app_version_stats, b.app_version_stats),
+    count: a.count + b.count,
+    device_stats: addCounts(a.device_stats, b.device_stats),
+    location_stats: addCounts(a.location_stats, b.location_stats),
+    app_version_stats: addCounts(a.app_version_stats, b.app_version_stats),
     quality: {
-      missing: add(a.quality.missing, b.quality.missing),
-      invalid: add(a.quality.invalid, b.quality.invalid),
+      missing: addCounts(a.quality.missing, b.quality.missing),
+      invalid: addCounts(a.quality.invalid, b.quality.invalid),
     },
   }
+}
+
+function addCounts(a: Counts, b: Counts): Counts {
+  const sums: Record<string, number> = { ...a }
+  for (const [name, count] of Object.entries(b)) sums[name] = (sums[name] ?? 0) + count
+  return sums
 }

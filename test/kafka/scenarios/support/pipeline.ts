@@ -14,8 +14,8 @@ import { compareLedger, compareTotals, judge } from '../../../../src/dev/verdict
 import { createTopicReader, type TopicReader } from '../../../../src/kafka/admin.ts'
 import { createKafka } from '../../../../src/kafka/client.ts'
 import { topicName } from '../../../../src/kafka/names.ts'
+import { faultsOfResultLog } from './kafkaState.ts'
 import { mergeLedgers } from './ledgers.ts'
-import { faultsOfResultLog } from './resultLog.ts'
 import { SupervisedRole } from './supervisedRole.ts'
 
 export type PipelineOptions = {
@@ -179,8 +179,8 @@ export class Pipeline {
    * others, the roles' exit codes, dead letters. `recount` is the judge where the log no longer holds everything.
    */
   async differences(recount?: RecountResult): Promise<string[]> {
-    const ledger = mergeLedgers(this.#ledgers)
-    await this.settle(recount?.windows ?? ledger.windows)
+    const ledger = recount === undefined ? mergeLedgers(this.#ledgers) : null
+    await this.settle((recount ?? (ledger as LedgerContent)).windows)
     const wanted = recount ?? (await recountTopic(this.reader, this.topic('source'), this.settings))
     await this.#totalsTold(wanted)
     await this.drain()
@@ -192,7 +192,7 @@ export class Pipeline {
       ...verdict.differences,
       ...(verdict.final < verdict.windows ? [`${verdict.windows - verdict.final} windows are not final`] : []),
       ...compareTotals(wanted, progress),
-      ...(recount === undefined ? compareLedger(ledger, wanted) : []),
+      ...(ledger === null ? [] : compareLedger(ledger, wanted)),
       ...(await faultsOfResultLog(this.reader, this.topic('results'))),
       ...(letters > 0 ? [`${letters} dead letters`] : []),
       ...this.#problems,

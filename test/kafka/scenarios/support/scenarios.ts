@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, type TestFunction, test } from 'vitest'
+import { afterAll, beforeAll, test } from 'vitest'
 import { Random } from '../../../../src/dev/generator/random.ts'
 import { type EmbeddedKafka, startKafka } from '../../../../src/dev/kafka/embeddedKafka.ts'
 import { endPipelines } from './pipeline.ts'
@@ -16,7 +16,9 @@ export type ScenarioFile = {
   /** The file's broker; there between beforeAll and afterAll. */
   readonly kafka: EmbeddedKafka
   /** A test that counts as a scenario once it has passed. */
-  scenario(name: string, run: TestFunction): void
+  scenario(name: string, run: () => Promise<void>): void
+  /** One that runs together with those like it that stand beside it: most of its time is waiting. */
+  concurrent(name: string, run: () => Promise<void>): void
 }
 
 /** One broker for the scenarios of a file. After the last file of all, a line tells how many scenarios have passed. */
@@ -31,17 +33,17 @@ export function scenarioFile(file: string): ScenarioFile {
     await kafka?.stop()
     report({ file, names })
   })
+  const counted = (name: string, run: () => Promise<void>) => async () => {
+    await run()
+    names.push(name)
+  }
   return {
     get kafka() {
       if (kafka === null) throw new Error('the broker is not there yet')
       return kafka
     },
-    scenario(name, run) {
-      test(name, async context => {
-        await run(context)
-        names.push(name)
-      })
-    },
+    scenario: (name, run) => test(name, counted(name, run)),
+    concurrent: (name, run) => test.concurrent(name, counted(name, run)),
   }
 }
 

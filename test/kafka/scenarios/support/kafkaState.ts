@@ -1,5 +1,9 @@
+import type { KafkaSettings } from '../../../../src/config/settings.ts'
 import type { TopicReader } from '../../../../src/kafka/admin.ts'
+import { createKafka } from '../../../../src/kafka/client.ts'
+import { type Coordinator, openCluster } from '../../../../src/kafka/patches.ts'
 import type { Result } from '../../../../src/tasks/result.ts'
+import type { Commit } from '../../../../src/tasks/task.ts'
 
 const STATUS_ORDER = ['provisional', 'final', 'corrected']
 
@@ -52,4 +56,58 @@ export async function countAborted(reader: TopicReader, topic: string): Promise<
     return records
   }
   return (await count(false)) - (await count(true))
+}
+
+/** Tells, within milliseconds, whether a transaction is open that has written to the topic. */
+export type TransactionProbe = { isOpen(): Promise<boolean>; close(): Promise<void> }
+
+/** It is when the topic's last stable offset lies before its end. */
+export async function probeTransactions(kafka: KafkaSettings, topic: string): Promise<TransactionProbe> {
+  const clusters = [true, false].map(readCommitted =>
+    openCluster(
+      createKafka(kafka, () => {}),
+      readCommitted,
+    ),
+  )
+  for (const cluster of clusters) {
+    await cluster.connect()
+    await cluster.addTargetTopic(topic)
+  }
+  const endsOf = async (cluster: (typeof clusters)[number]) => {
+    const partitions = cluster.findTopicPartitionMetadata(topic).map(({ partitionId: partition }) => ({ partition }))
+    const [found] = await cluster.fetchTopicsOffset([{ topic, partitions, fromBeginning: false }])
+    return JSON.stringify(found?.partitions)
+  }
+  return {
+    async isOpen() {
+      const [stable, end] = await Promise.all(clusters.map(endsOf))
+      return stable !== end
+    },
+    async close() {
+      await Promise.all(clusters.map(cluster => cluster.disconnect()))
+    },
+  }
+}
+
+/** Commits for a group without members, as an operator's tool may restore them: with their metadata. */
+export async function restoreCommits(
+  kafka: KafkaSettings,
+  groupId: string,
+  topic: string,
+  commits: readonly Commit[],
+): Promise<void> {
+  const cluster = openCluster(
+    createKafka(kafka, () => {}),
+    false,
+  )
+  try {
+    await cluster.connect()
+    const coordinator = (await cluster.findGroupCoordinator({ groupId })) as unknown as Coordinator
+    const partitions = commits.map(({ offset, metadata }, partition) => {
+      return { partition, offset: String(offset), metadata }
+    })
+    await coordinator.offsetCommit({ groupId, memberId: '', groupGenerationId: -1, topics: [{ topic, partitions }] })
+  } finally {
+    await cluster.disconnect()
+  }
 }

@@ -1,0 +1,31 @@
+/** One line of the table. A target is what the figure may not pass: `least` from below, `most` from above. */
+export type Figure = {
+  readonly section: Section
+  readonly name: string
+  readonly value: number
+  readonly unit: string
+  readonly target: { readonly least: number } | { readonly most: number } | null
+  /** The same thing, or the nearest to it, done by somebody else in the same run. */
+  readonly peer: { readonly name: string; readonly value: number } | null
+  readonly note: string
+}
+
+export const SECTIONS = ['throughput', 'takeover', 'memory', 'freshness'] as const
+export type Section = (typeof SECTIONS)[number]
+
+/** A figure as it is printed with --json: `met` is null without a target, `ratio` is value / peer. */
+export type ToldFigure = Figure & { readonly met: boolean | null; readonly ratio: number | null }
+
+export function told(figure: Figure): ToldFigure {
+  const { value, target, peer } = figure
+  const met = target === null ? null : 'least' in target ? value >= target.least : value <= target.most
+  return { ...figure, met, ratio: peer === null ? null : value / peer.value }
+}
+
+/** Whole numbers with separators; below 100 with one digit, below 10 with two. */
+export function numberText(value: number): string {
+  const digits = Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0
+  return value.toLocaleString('en-US', { minimumFractionDigits: 0, maximumFractionDigits: digits })
+}
+
+export const MIB = 1024 * 1024

@@ -1,0 +1,150 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createKafka } from '../src/kafka/client.ts'
+import { topicName } from '../src/kafka/names.ts'
+import type { Result } from '../src/tasks/result.ts'
+import { type Figure, MIB } from './figure.ts'
+import { Freshness, quantile } from './freshness.ts'
+import type { Lab, Pipeline } from './lab.ts'
+import { type ProcessUsage, watchOthers, watchProcess } from './proc.ts'
+import { MOST_MEBIBYTES, othersText } from './throughput.ts'
+import type { LoadMessage, LoadTask } from './tools/load.ts'
+
+/** One aggregator and one reducer under a steady load. */
+export type Steady = {
+  readonly seconds: number
+  readonly rate: number
+  /** Of the aggregator, once a second. */
+  readonly usages: readonly ProcessUsage[]
+  /** Cores that programs outside of this run took meanwhile. */
+  readonly otherCores: number
+  /** Milliseconds from an event's making to the moment a result that counts it was read; ascending. */
+  readonly fresh: readonly number[]
+  /** Events that no result has counted in time. */
+  readonly unseen: number
+  /** Milliseconds from an event's making to the moment a plain consumer of the source topic had it; ascending. */
+  readonly plain: readonly number[]
+}
+
+export const RATE = 20_000
+const MOST_FRESHNESS_MS = 3_000
+const WATCH_MS = 1_000
+/** Events of the first seconds are left out: the group forms, and the JIT warms up. */
+const WARM_UP_MS = 10_000
+/** What the last events may take to be seen in a result. */
+const TAIL_MS = 10_000
+const READER_WAIT_MS = 50
+
+export async function measureSteady(lab: Lab, seconds: number, say: (line: string) => void): Promise<Steady> {
+  const pipeline = await lab.pipeline('steady')
+  const aggregator = lab.role('steady-aggregate', 'aggregate', pipeline)
+  const reducer = lab.role('steady-reduce', 'reduce', pipeline)
+  await Promise.all([aggregator, reducer].map(role => role.line(({ event }) => event === 'live')))
+  const freshness = new Freshness()
+  const readers = await startReaders(pipeline, freshness)
+  const load = lab.tool<LoadMessage>('load.ts', loadOf(pipeline), message => {
+    if (message.kind === 'runs') freshness.produced(message)
+  })
+  try {
+    await sleep(WARM_UP_MS)
+    const watch = watchProcess(aggregator.pid, WATCH_MS)
+    const others = watchOthers([aggregator.pid, reducer.pid, load.pid, lab.kafka.pid ?? -1])
+    const from = Date.now()
+    await sleep(seconds * 1000)
+    const until = Date.now()
+    const usages = watch.stop()
+    const otherCores = others.stop()
+    await sleep(TAIL_MS)
+    say(`${seconds} s at ${RATE} events/s are over`)
+    const { produced, ...seen } = freshness.between(from, until)
+    return { seconds, rate: produced / ((until - from) / 1000), usages, otherCores, ...seen }
+  } finally {
+    await load.stop()
+    await readers.stop()
+    await Promise.all([lab.endRole(aggregator), lab.endRole(reducer)])
+  }
+}
+
+export function loadOf({ settings }: Pipeline): LoadTask {
+  return { settings, rate: RATE, events: null, tellRuns: true }
+}
+
+/** Reads results and, as the peer, the source topic itself; notes when each became readable. */
+async function startReaders({ settings }: Pipeline, freshness: Freshness): Promise<{ stop(): Promise<void> }> {
+  const kafka = createKafka(settings.kafka, () => {})
+  const consumer = (groupId: string) =>
+    kafka.consumer({ groupId, readUncommitted: false, maxWaitTimeInMs: READER_WAIT_MS, allowAutoTopicCreation: false })
+  const results = consumer('bench-results')
+  const source = consumer('bench-source')
+  await Promise.all([results.connect(), source.connect()])
+  await results.subscribe({ topics: [topicName(settings, 'results')], fromBeginning: true })
+  await source.subscribe({ topics: [settings.topics.source], fromBeginning: true })
+  await results.run({
+    autoCommit: false,
+    eachMessage: async ({ message }) => {
+      if (message.value !== null) freshness.told(JSON.parse(String(message.value)) as Result, Date.now())
+    },
+  })
+  await source.run({
+    autoCommit: false,
+    eachBatch: async ({ batch }) => {
+      const now = Date.now()
+      for (const { timestamp } of batch.messages) freshness.plain(Number(timestamp), now)
+    },
+  })
+  return { stop: async () => void (await Promise.all([results.disconnect(), source.disconnect()])) }
+}
+
+export function steadyMemoryFigures({ usages, seconds, rate }: Steady): Figure[] {
+  const last = usages.slice(-Math.ceil(usages.length / 6))
+  return [
+    {
+      section: 'memory',
+      name: 'steady, 12 partitions',
+      value: Math.max(...last.map(({ residentBytes }) => residentBytes)) / MIB,
+      unit: 'MiB',
+      target: { most: MOST_MEBIBYTES },
+      peer: null,
+      note: `after ${seconds} s at ${rate.toFixed(0)} events/s; peak since its start ${peak(usages).toFixed(0)} MiB; ${cpuShare(usages)} % of a core`,
+    },
+  ]
+}
+
+const peak = (usages: readonly ProcessUsage[]) => (usages.at(-1)?.peakBytes ?? Number.NaN) / MIB
+
+function cpuShare(usages: readonly ProcessUsage[]): string {
+  const [first, last] = [usages[0], usages.at(-1)]
+  if (first === undefined || last === undefined) return '?'
+  const seconds = ((usages.length - 1) * WATCH_MS) / 1000
+  return ((100 * (last.cpuSeconds - first.cpuSeconds)) / seconds).toFixed(0)
+}
+
+export function freshnessFigures({ fresh, unseen, plain, rate, otherCores }: Steady): Figure[] {
+  const figure = (name: string, q: number, target: Figure['target'], note: string): Figure => ({
+    section: 'freshness',
+    name: `produced to readable result, ${name}`,
+    value: quantile(fresh, q),
+    unit: 'ms',
+    target,
+    peer: { name: 'read of the source', value: quantile(plain, q) },
+    note,
+  })
+  return [
+    figure('p50', 0.5, null, ''),
+    figure(
+      'p99',
+      0.99,
+      { most: MOST_FRESHNESS_MS },
+      `${fresh.length} events at ${rate.toFixed(0)} a second; ${othersText(otherCores)}`,
+    ),
+    figure('max', 1, null, ''),
+    {
+      section: 'freshness',
+      name: 'events that no result counted in time',
+      value: unseen,
+      unit: 'events',
+      target: { most: 0 },
+      peer: null,
+      note: '',
+    },
+  ]
+}
