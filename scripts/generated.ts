@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { settingsTable } from '../src/config/docs.ts'
 import { deviceTypeTable } from '../src/events/deviceType.ts'
 import { codeTable, eventTable } from '../src/events/fields.ts'
+import { renderMutationTable } from '../test/simulation/mutations.ts'
 
 /** A part of a file between `<!-- name:start -->` and `<!-- name:end -->` that is made from the code. */
 export type Section = { readonly file: string; readonly name: string; readonly content: () => string }
@@ -13,6 +14,7 @@ export const SECTIONS: readonly Section[] = [
   { file: 'README.md', name: 'devices', content: deviceTypeTable },
   { file: 'README.md', name: 'codes', content: codeTable },
   { file: 'README.md', name: 'config', content: settingsTable },
+  { file: 'ARCHITECTURE.md', name: 'mutations', content: renderMutationTable },
 ]
 
 /**

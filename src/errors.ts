@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'refused_config_hash'
   | 'refused_beyond_log'
   | 'refused_replay_lost'
+  | 'refused_commit_lost'
   | 'refused_topic'
   | 'refused_partition_count'
   | 'unreachable'

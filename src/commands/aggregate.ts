@@ -1,5 +1,6 @@
 import { configHash } from '../config/configHash.ts'
 import { createAtLeastOnceDelivery, createSharedProducer, createTransactionalDelivery } from '../kafka/delivery.ts'
+import { refuseLostCommits } from '../kafka/lostCommits.ts'
 import { groupName, outputTopicNames, topicName, transactionalId } from '../kafka/names.ts'
 import { type AggregateTask, createAggregateTaskFactory } from '../tasks/aggregateTask.ts'
 import type { CommandFile } from './command.ts'
@@ -45,6 +46,13 @@ const spec: RoleSpec<AggregateTask> = {
       close: () => producer.disconnect(),
     }
   },
+  onNoCommit: (reader, settings) =>
+    refuseLostCommits(reader, {
+      groupId: groupName(settings, 'aggregate'),
+      sourceTopic: topicName(settings, 'source'),
+      partialsTopic: topicName(settings, 'partials'),
+      generation: settings.generation,
+    }),
   survey: (task, into) => {
     for (const aggregate of task.held()) into.merge(aggregate)
     return task.processed

@@ -3,7 +3,7 @@ import { loadSettings } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import { EXIT, exitCodeOf, TidemarkError } from '../errors.ts'
 import { OPTIONAL_FIELDS } from '../events/codes.ts'
-import { createTopicReader } from '../kafka/admin.ts'
+import { createTopicReader, type TopicReader } from '../kafka/admin.ts'
 import { checkReachable, createKafka, type KafkaClient } from '../kafka/client.ts'
 import { createMembership } from '../kafka/membership.ts'
 import { groupName, type Stage, topicName } from '../kafka/names.ts'
@@ -22,6 +22,8 @@ export type RoleSpec<T extends Task> = {
   readonly flushIntervalMs: (settings: Settings) => number
   readonly factory: (settings: Settings, limits: AggregateLimits) => TaskFactory<T>
   readonly deliveries: (settings: Settings, kafka: KafkaClient) => Promise<DeliveryMaker>
+  /** Called when a partition has no commit, before it is taken for a new one. */
+  readonly onNoCommit?: (reader: TopicReader, settings: Settings) => Promise<void>
   /** Adds what the task holds in memory to the periodic statistics, and tells how many records it has processed. */
   readonly survey: (task: T, into: Aggregate) => number
 }
@@ -61,7 +63,11 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
     flushIntervalMs: spec.flushIntervalMs(settings),
     idleTimeoutMs: settings.idleTimeoutMs,
     join: listener => createMembership({ kafka, groupId, topic, settings, ...listener }),
-    readCommit: partition => reader.readCommit(groupId, topic, partition),
+    readCommit: async partition => {
+      const commit = await reader.readCommit(groupId, topic, partition)
+      if (commit === null) await spec.onNoCommit?.(reader, settings)
+      return commit
+    },
     readLogRanges: () => reader.readLogRanges(topic),
     createDelivery: deliveries.create,
     on: listen(log, fail),

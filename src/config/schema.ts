@@ -111,7 +111,7 @@ export const SCHEMA = {
   ),
   CHUNK_SIZE: required(
     wholeNumber(16, 16_777_216),
-    '65536',
+    '16384',
     'Offsets in a chunk: the most that a new owner ever has to read again.',
   ),
   MAX_WINDOWS: required(
@@ -120,7 +120,7 @@ export const SCHEMA = {
     'Windows that a reducer holds for one partition before it parks those furthest ahead.',
   ),
   MAX_DIMENSION_VALUES: required(
-    wholeNumber(1, 1_000_000),
+    wholeNumber(1, 50_000),
     '1000',
     'Distinct values that one window counts for one dimension; past it the result says `exact: false`.',
   ),

@@ -25,8 +25,10 @@ export type TopicDifference = {
 export type TopicReport = { readonly created: readonly string[]; readonly differences: readonly TopicDifference[] }
 
 const DAY_MS = 24 * 60 * 60 * 1000
-/** A dead letter is the original record and its headers: it needs more room than a source topic's 1 MiB. */
-const DEAD_LETTER_BYTES = 2 * 1024 * 1024
+const MIB = 1024 * 1024
+/** Values of a dimension have at most 64 UTF-16 units, which JSON may write as 6 bytes each, and a count. */
+const VALUE_BYTES = 64 * 6 + 16
+const DIMENSIONS = 3
 const REMEDY = "run 'tidemark topics'"
 
 /** The topics that the stages need, with the settings that their correctness rests on. */
@@ -40,16 +42,19 @@ export function topicPlan(settings: Settings): readonly PlannedTopic[] {
     replicationFactor,
     config: { ...config, ...minInSync },
   })
+  const aggregateBytes = Math.max(MIB, DIMENSIONS * settings.maxDimensionValues * VALUE_BYTES) + MIB / 4
   return [
     plan('source', sourcePartitions, { 'message.timestamp.type': 'CreateTime' }),
-    plan('deadLetters', sourcePartitions, { 'max.message.bytes': String(DEAD_LETTER_BYTES) }),
+    // A dead letter is the original record and its headers: it needs more room than a source topic's 1 MiB.
+    plan('deadLetters', sourcePartitions, { 'max.message.bytes': String(aggregateBytes + MIB) }),
     plan('partials', partialsPartitions, {
       'cleanup.policy': 'delete',
       'message.timestamp.type': 'LogAppendTime',
       'retention.ms': String(partialsRetentionMs(settings)),
       'retention.bytes': '-1',
+      'max.message.bytes': String(aggregateBytes),
     }),
-    plan('results', partialsPartitions, { 'cleanup.policy': 'compact' }),
+    plan('results', partialsPartitions, { 'cleanup.policy': 'compact', 'max.message.bytes': String(aggregateBytes) }),
   ]
 }
 
@@ -167,7 +172,10 @@ export function compareConfig(
     const is = actual[name]
     if (is === undefined || is === wanted || isEnough(name, is, wanted)) continue
     const change = `kafka-configs --alter --topic ${topic.name} --add-config ${name}=${wanted}`
-    const reason = name === 'retention.ms' ? ` (at least ${partialsRetentionMs(settings)} ms)` : ''
+    const reason =
+      name === 'retention.ms'
+        ? ` (at least ${partialsRetentionMs(settings)} ms; if a setting of a running generation was changed, put it back or 'tidemark topics rewind')`
+        : ''
     differences.push({
       topic: topic.name,
       kind: 'setting',

@@ -45,6 +45,7 @@ export type RunnerListener = {
 
 /** Tries before a log that ends below the commit is believed: a new leader's high watermark lags for a moment. */
 const BEYOND_LOG_TRIES = 5
+const WORTH_ANOTHER_TRY: ReadonlySet<ErrorCode> = new Set(['fenced', 'unassigned', 'delivery_failed', 'unreachable'])
 const FIRST_WAIT_MS = 100
 const LONGEST_WAIT_MS = 5_000
 /** Outputs waiting in a task before records are held back until they are told. */
@@ -64,6 +65,9 @@ export class PartitionRunner<T extends Task> {
   #heldBack = false
   /** Rebalances that are being gone through. */
   #resuming = 0
+  #resumed = Promise.resolve()
+  /** Deliveries that failed since the last that did not. */
+  #failures = 0
 
   constructor(options: RunnerOptions<T>) {
     this.#options = options
@@ -100,19 +104,21 @@ export class PartitionRunner<T extends Task> {
   async resume(): Promise<void> {
     // Set before anything is awaited: a flush after the fence would write the old state over what others have committed.
     this.#resuming++
-    try {
-      await this.#restoring
-      await this.#flushing
-      await this.#resumeOnce()
-    } finally {
-      this.#resuming--
-    }
+    // One after the other: two fences at once would fence each other.
+    this.#resumed = this.#resumed.then(() => this.#resumeOnce())
+    await this.#resumed
+    this.#resuming--
   }
 
-  /** Gives the partition records. Ignored unless they begin exactly at the task's position. */
+  /** Gives the partition records. Ignored when they begin past the task's position, which is then asked for again. */
   deliver(batch: RecordBatch): void {
     const task = this.#task
-    if (this.#state !== 'running' || task === null || batch.baseOffset !== task.position) return
+    if (this.#state !== 'running' || task === null) return
+    if (batch.baseOffset > task.position) {
+      // Records before it were not seen. What lies below the position is known, and skipped by the task.
+      this.#ports.seek(task.position)
+      return
+    }
     this.#guarded(() => task.process(batch))
   }
 
@@ -160,6 +166,8 @@ export class PartitionRunner<T extends Task> {
   }
 
   async #resumeOnce(): Promise<void> {
+    await this.#restoring
+    await this.#flushing
     const task = this.#task
     if (this.#state !== 'running' || task === null) return
     try {
@@ -209,6 +217,7 @@ export class PartitionRunner<T extends Task> {
     await this.#ports.commit(capture.commit)
     if (this.#task !== task) return
     this.#lastCommit = capture.commit
+    this.#failures = 0
     this.#options.on.delivered?.(capture)
     for (const notice of capture.notices) this.#options.on.notice?.(notice)
     if (this.#heldBack) {
@@ -219,6 +228,7 @@ export class PartitionRunner<T extends Task> {
 
   async #startOver(error: unknown): Promise<void> {
     this.#options.on.failed?.(error)
+    this.#failures++
     await this.#restore()
   }
 
@@ -237,8 +247,10 @@ export class PartitionRunner<T extends Task> {
   }
 
   async #restoreUntilDone(): Promise<void> {
-    let wait = FIRST_WAIT_MS
+    let tries = 0
     let beyondLog = 0
+    // A delivery that fails for a reason that lasts must not be repeated at full speed.
+    if (this.#failures > 1) await this.#options.sleep(waitAfter(this.#failures - 1))
     while (this.#state === 'restoring') {
       try {
         await this.#restoreOnce()
@@ -250,8 +262,7 @@ export class PartitionRunner<T extends Task> {
           return
         }
         this.#options.on.failed?.(error)
-        await this.#options.sleep(wait)
-        wait = Math.min(wait * 2, LONGEST_WAIT_MS)
+        await this.#options.sleep(waitAfter(++tries))
       }
     }
   }
@@ -308,10 +319,15 @@ export class PartitionRunner<T extends Task> {
   }
 }
 
+/** Milliseconds to wait after so many failures in a row. */
+function waitAfter(failures: number): number {
+  return Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS)
+}
+
 /** Fatal: refusals, and errors that are not ours (a programmer's). All else is the outside's, and worth another try. */
 function isFatal(error: unknown): boolean {
   const code = codeOf(error)
-  return code === null || code.startsWith('refused_')
+  return code === null || !WORTH_ANOTHER_TRY.has(code)
 }
 
 function codeOf(error: unknown): ErrorCode | null {
@@ -319,5 +335,5 @@ function codeOf(error: unknown): ErrorCode | null {
 }
 
 function sameCommit(a: Commit | null, b: Commit | null): boolean {
-  return a !== null && b !== null && a.offset === b.offset && a.metadata === b.metadata
+  return a?.offset === b?.offset && a?.metadata === b?.metadata
 }

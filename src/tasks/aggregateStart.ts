@@ -30,7 +30,8 @@ export type AggregateStart = {
   readonly clockAtFrom: number
   readonly totals: Totals
   readonly gaps: readonly Gap[]
-  readonly newGap: boolean
+  /** A gap found just now, to be reported. */
+  readonly newGap: Gap | null
   readonly commitFirst: boolean
 }
 
@@ -52,17 +53,17 @@ export function startOf(
 ): AggregateStart {
   if (commit === null) {
     const totals = { accepted: 0, late: 0, rejected: {} }
-    return beginAt(log.start, 0, totals, [], false)
+    return beginAt(log.start, 0, totals, [], null)
   }
   const last = decodeAggregateCommit(commit)
   checkCommit(settings, partition, last, log)
   if (last.offset < log.start) {
     const untilMs = now + settings.maxFutureSkewMs
     const gap = { from: last.offset, to: log.start, clockBefore: last.clock, untilMs }
-    return beginAt(log.start, last.clock, last.totals, addGap(last.gaps, gap), true)
+    return beginAt(log.start, last.clock, last.totals, addGap(last.gaps, gap), gap)
   }
   // The records to rebuild from are gone, but all that they said is told: a sub-chunk goes on behind them.
-  if (last.replayFrom < log.start) return beginAt(last.offset, last.clock, last.totals, last.gaps, false)
+  if (last.replayFrom < log.start) return beginAt(last.offset, last.clock, last.totals, last.gaps, null)
   return {
     position: last.replayFrom,
     clock: last.clockAtReplayFrom,
@@ -72,13 +73,19 @@ export function startOf(
     clockAtFrom: last.clockAtFrom,
     totals: last.totals,
     gaps: last.gaps,
-    newGap: false,
+    newGap: null,
     commitFirst: false,
   }
 }
 
 /** A (sub-)chunk that begins at `offset`, with nothing before it to rebuild. */
-function beginAt(offset: number, clock: number, totals: Totals, gaps: readonly Gap[], newGap: boolean): AggregateStart {
+function beginAt(
+  offset: number,
+  clock: number,
+  totals: Totals,
+  gaps: readonly Gap[],
+  newGap: Gap | null,
+): AggregateStart {
   return {
     position: offset,
     clock,

@@ -56,11 +56,10 @@ export class AggregateTask implements Task {
   #sealed: SealedWindow[] = []
   #pending = 0
   #processed = 0
+  #pruneAt = PRUNE_ABOVE
 
   readonly #totals: Totals
-  #gaps: readonly Gap[]
-  /** Set until the first record after a gap tells how late the lost ones may have been. */
-  #openGap: Gap | null = null
+  readonly #gaps: readonly Gap[]
   /**
    * A (sub-)chunk that no commit names is committed before its first partial: else a crash between the two would let the
    * next owner begin another sub-chunk that counts the same events once more. Its gap is told before, too: else a result
@@ -88,9 +87,7 @@ export class AggregateTask implements Task {
       rejected: { ...start.totals.rejected },
     }
     this.#gaps = start.gaps
-    const gap = start.gaps.at(-1)
-    if (gap !== undefined && gap.to === start.position) this.#openGap = gap
-    if (start.newGap) this.#notices.push({ kind: 'gap', from: this.#openGap!.from, to: this.#openGap!.to })
+    if (start.newGap !== null) this.#notices.push({ kind: 'gap', from: start.newGap.from, to: start.newGap.to })
     // Made now: at this moment nothing past the committed offset is counted.
     if (start.commitFirst) this.#first = { commit: this.#commit(), progress: this.#progress(0, null) }
     this.#arriveIfThere()
@@ -127,7 +124,6 @@ export class AggregateTask implements Task {
       this.#record(batch, offset)
       this.#position = offset + 1
       this.#processed++
-      if (this.#openGap !== null) this.#boundGap(batch.timestamp)
     }
     this.skipTo(batch.nextOffset)
   }
@@ -221,7 +217,7 @@ export class AggregateTask implements Task {
   }
 
   #open(index: number, offset: number): OpenWindow {
-    if (this.#windows.size >= PRUNE_ABOVE) this.#prune()
+    if (this.#windows.size >= this.#pruneAt) this.#prune()
     const window = {
       firstOffset: offset,
       clockBeforeFirst: this.#clock,
@@ -239,6 +235,8 @@ export class AggregateTask implements Task {
     for (const [index, window] of this.#windows) {
       if (index <= closed && !window.dirty) this.#windows.delete(index)
     }
+    // Doubled: windows that cannot go are not walked over again for each new one.
+    this.#pruneAt = Math.max(PRUNE_ABOVE, 2 * this.#windows.size)
   }
 
   #reject(code: RejectionCode, offset: number): void {
@@ -255,15 +253,6 @@ export class AggregateTask implements Task {
     this.#from = chunkStart(offset, this.#settings.chunkSize)
     this.#clockAtFrom = this.#clock
     this.#chunkEnd = this.#from + this.#settings.chunkSize
-  }
-
-  #boundGap(recordTimestamp: number): void {
-    const gap = this.#openGap as Gap
-    this.#openGap = null
-    const { maxFutureSkewMs, allowedLatenessMs } = this.#settings
-    // Lost records came before this one. Lateness is the slack for producers whose clocks disagree.
-    const untilMs = Math.min(gap.untilMs, recordTimestamp + maxFutureSkewMs + allowedLatenessMs)
-    this.#gaps = this.#gaps.map(other => (other === gap ? { ...gap, untilMs } : other))
   }
 
   #partialRecord(index: number, window: OpenWindow, through: number): OutputRecord {

@@ -69,16 +69,46 @@ export function decodeMessage(bytes: Uint8Array, start: number, end: number): Me
   if (typeof json !== 'object' || json === null) return null
   const { v, kind, g, ...rest } = json as Record<string, unknown>
   if (v !== MESSAGE_VERSION || typeof g !== 'number') return null
-  if (kind === 'partial' && areNumbers(rest, ['w', 'p', 'from', 'clockAtFrom', 'through', 'last'])) {
-    if (typeof rest.aggregate !== 'object' || rest.aggregate === null) return null
-    return { kind, generation: g, ...rest } as PartialMessage
-  }
-  if (kind === 'progress' && areNumbers(rest, ['p', 'of', 'through', 'clock']) && Array.isArray(rest.gaps)) {
-    return { kind, generation: g, ...rest } as unknown as ProgressMessage
-  }
+  if (kind === 'partial' && isPartial(rest)) return { kind, generation: g, ...rest } as PartialMessage
+  if (kind === 'progress' && isProgress(rest)) return { kind, generation: g, ...rest } as unknown as ProgressMessage
   return null
 }
 
-function areNumbers(json: Record<string, unknown>, names: readonly string[]): boolean {
+type Fields = Readonly<Record<string, unknown>>
+
+/** A record of the right name and the wrong shape is somebody else's, too: it must not end the reducer that reads it. */
+function isPartial(rest: Fields): boolean {
+  if (!areNumbers(rest, ['w', 'p', 'from', 'clockAtFrom', 'through', 'last']) || !isObject(rest.aggregate)) return false
+  const { n, d, l, v, m, i } = rest.aggregate
+  return Number.isFinite(n) && [d, l, v].every(isCounter) && [m, i].every(counts => isNumbers(counts))
+}
+
+function isProgress(rest: Fields): boolean {
+  const { totals, gaps, idleAsOf } = rest
+  if (!areNumbers(rest, ['p', 'of', 'through', 'clock']) || !isObject(totals) || !Array.isArray(gaps)) return false
+  if (idleAsOf !== null && !Number.isFinite(idleAsOf)) return false
+  return (
+    areNumbers(totals, ['accepted', 'late']) &&
+    isObject(totals.rejected) &&
+    isNumbers(Object.values(totals.rejected)) &&
+    gaps.every(gap => isObject(gap) && areNumbers(gap, ['from', 'to', 'clockBefore', 'untilMs']))
+  )
+}
+
+function isCounter(value: unknown): boolean {
+  if (!isObject(value) || !isObject(value.c) || !isNumbers(Object.values(value.c))) return false
+  const { o } = value
+  return o === undefined || (Array.isArray(o) && Number.isFinite(o[0]) && typeof o[1] === 'string')
+}
+
+function isNumbers(value: unknown): boolean {
+  return Array.isArray(value) && value.every(each => Number.isFinite(each))
+}
+
+function isObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function areNumbers(json: Fields, names: readonly string[]): boolean {
   return names.every(name => Number.isFinite(json[name]))
 }

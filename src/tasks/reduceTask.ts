@@ -250,16 +250,18 @@ export class ReduceTask implements Task {
 
   /** The clock that all sources have passed; for a source proven idle, silence counts as time passing. */
   #leastClock(): number {
-    if (this.#expected === 0) return Number.NEGATIVE_INFINITY
     let least = Number.POSITIVE_INFINITY
+    let heard = false
     for (let p = 0; p < this.#expected; p++) {
       const source = this.#sources.get(p)
       if (source === undefined) return Number.NEGATIVE_INFINITY
       const { clock, idleAsOf } = source.progress
+      if (clock > 0) heard = true
       const passed = idleAsOf === null ? clock : Math.max(clock, Math.min(idleAsOf, source.appendedAt))
       least = Math.min(least, passed)
     }
-    return least
+    // Before the first event of all there is nothing to close: history may be about to be loaded into empty topics.
+    return heard ? least : Number.NEGATIVE_INFINITY
   }
 
   #result(

@@ -9,7 +9,10 @@ export type Gap = {
   readonly to: number
   /** The partition's clock before the gap: windows closed by it lost nothing. */
   readonly clockBefore: number
-  /** Latest event time that a lost record may have had, epoch milliseconds. */
+  /**
+   * Latest event time that a lost record may have had, epoch milliseconds: it was in the log when the gap was found. The
+   * timestamps of the records behind the gap are no bound: producers set them.
+   */
   readonly untilMs: number
 }
 

@@ -11,17 +11,19 @@ export type Action = {
   readonly run: (world: World) => void
   /** Touches no owner: nothing moves by it. */
   readonly quiet?: true
+  /** Goes on while nothing breaks. */
+  readonly calm?: true
 }
 
 /** Everything that can happen next. The scheduler picks by weight; an action that finds nothing to do does nothing. */
 export const ACTIONS: readonly Action[] = [
-  { name: 'append', weight: () => 6, run: append, quiet: true },
-  { name: 'deliver', weight: () => 14, run: deliver },
-  { name: 'answer', weight: () => 32, run: answer },
-  { name: 'flush', weight: () => 8, run: world => void anOwner(world)?.runner.flush() },
-  { name: 'look', weight: () => 4, run: world => anOwner(world)?.look() },
-  { name: 'tick', weight: () => 6, run: tick },
-  { name: 'start', weight: () => 6, run: start },
+  { name: 'append', weight: () => 6, run: append, quiet: true, calm: true },
+  { name: 'deliver', weight: () => 14, run: deliver, calm: true },
+  { name: 'answer', weight: () => 32, run: answer, calm: true },
+  { name: 'flush', weight: () => 8, run: world => void anOwner(world)?.runner.flush(), calm: true },
+  { name: 'look', weight: () => 4, run: world => anOwner(world)?.look(), calm: true },
+  { name: 'tick', weight: () => 6, run: tick, calm: true },
+  { name: 'start', weight: () => 6, run: start, calm: true },
   { name: 'crash', weight: ({ plan }) => plan.crashes, run: crash },
   { name: 'replace', weight: ({ plan }) => plan.zombies, run: replace },
   { name: 'suspend', weight: ({ plan }) => plan.zombies, run: world => suspend(world, true), quiet: true },
@@ -36,11 +38,12 @@ export const ACTIONS: readonly Action[] = [
     quiet: true,
   },
   { name: 'grow', weight: ({ plan }) => (plan.growBy > 0 ? 0.5 : 0), run: grow, quiet: true },
-  { name: 'refresh', weight: ({ plan }) => (plan.growBy > 0 ? 2 : 0.2), run: refresh, quiet: true },
+  { name: 'refresh', weight: ({ plan }) => (plan.growBy > 0 ? 2 : 0.2), run: refresh, quiet: true, calm: true },
   { name: 'hole', weight: ({ plan }) => (plan.holes ? 1.5 : 0), run: hole, quiet: true },
   { name: 'foreign', weight: ({ plan }) => (plan.foreign ? 1 : 0), run: foreign, quiet: true },
   { name: 'stray batch', weight: ({ plan }) => (plan.faults > 0 ? 3 : 0), run: stray },
   { name: 'clock jump', weight: ({ plan }) => (plan.jumps ? 0.7 : 0), run: jump, quiet: true },
+  { name: 'lull', weight: ({ plan }) => (plan.silences ? 0.5 : 0), run: lull, quiet: true },
   { name: 'late arrival', weight: ({ lateCalls }) => Math.min(2, lateCalls.length), run: lateArrival },
 ]
 
@@ -255,6 +258,16 @@ function jump(world: World): void {
   const ahead = world.plan.retention !== 'none'
   owner.skewMs = world.random.pick(ahead ? [0, 15, 60] : [0, 15, 60, -15, -60])
   world.count('clock jump')
+}
+
+/** For a while nothing breaks and one source says nothing, so that windows become final without it. */
+function lull(world: World): void {
+  const { random, sources, broker } = world
+  const source = random.pick(sources)
+  source.silentUntil = broker.now + random.between(50, 150)
+  source.backlog = random.between(1, 8)
+  world.lullSteps = random.between(30, 90)
+  for (const slot of world.slots) for (const owner of slot.owners) owner.suspended = false
 }
 
 function lateArrival(world: World): void {

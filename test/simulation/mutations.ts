@@ -196,17 +196,17 @@ const REPLAY: readonly Mutation[] = [
   {
     rule: 'Where the records to rebuild from are gone, a sub-chunk begins at the committed offset',
     file: START,
-    find: 'return beginAt(last.offset, last.clock, last.totals, last.gaps, false)',
+    find: 'return beginAt(last.offset, last.clock, last.totals, last.gaps, null)',
     replace:
-      'return { ...beginAt(last.offset, last.clock, last.totals, last.gaps, false), from: last.from, clockAtFrom: last.clockAtFrom }',
+      'return { ...beginAt(last.offset, last.clock, last.totals, last.gaps, null), from: last.from, clockAtFrom: last.clockAtFrom }',
     seeds: 2000,
     expects: ['partial-true', 'replay-bounded', 'commit-truth'],
   },
   {
     rule: 'Records lost before they were counted are a gap',
     file: START,
-    find: 'addGap(last.gaps, gap), true)',
-    replace: 'gap.to < 0 ? addGap(last.gaps, gap) : last.gaps, false)',
+    find: 'addGap(last.gaps, gap), gap)',
+    replace: 'gap.to < 0 ? addGap(last.gaps, gap) : last.gaps, null)',
     seeds: 2000,
     expects: ['stream-totals', 'commit-truth', 'progress-truth', 'coverage'],
   },
@@ -307,8 +307,8 @@ const TELLING: readonly Mutation[] = [
   {
     rule: 'A batch counts only when it begins at the position',
     file: RUNNER,
-    find: '|| batch.baseOffset !== task.position) return',
-    replace: ') return',
+    find: 'if (batch.baseOffset > task.position) {',
+    replace: 'if (batch.baseOffset < 0) {',
     seeds: 500,
     expects: ['stream-totals', 'commit-truth', 'partial-true', 'coverage', 'no-invariant'],
   },

@@ -55,7 +55,7 @@ export type Plan = {
 export function planOf(seed: number): { readonly plan: Plan; readonly random: Random } {
   const random = new Random(seed)
   const latenessMs = random.pick([0, 5, 10, 25])
-  const horizonMs = random.pick([0, 10, 25, 40])
+  const horizonMs = random.pick([0, 10, 40, 120])
   const retention = random.pick<Retention>(['none', 'none', 'needless', 'replay', 'replay', 'uncounted'])
   const jitterMs = random.pick([0, 0, 3, 8])
   const finalWindows = Math.ceil(horizonMs / WINDOW_MS) + 1

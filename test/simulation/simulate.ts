@@ -68,7 +68,11 @@ async function stepUntil(world: World, records: number): Promise<void> {
   const weights: number[] = []
   for (let step = 0, rest = 80; step < most && rest > 0; step++) {
     if (world.appended >= wanted) rest--
-    for (let i = 0; i < ACTIONS.length; i++) weights[i] = (ACTIONS[i] as Action).weight(world)
+    const calm = world.lullSteps-- > 0
+    for (let i = 0; i < ACTIONS.length; i++) {
+      const { weight, calm: goesOn } = ACTIONS[i] as Action
+      weights[i] = calm && !goesOn ? 0 : weight(world)
+    }
     const index = random.weighted(weights)
     const action = ACTIONS[index] as Action
     world.note(index)

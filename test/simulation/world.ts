@@ -31,6 +31,8 @@ export class World {
   hash = 0x811c9dc5
   latestEventMs = BEGIN_MS
   appended = 0
+  /** Steps for which nothing breaks yet. */
+  lullSteps = 0
   /** Whose owner is meant to end with an error. */
   mayEnd: Slot | null = null
   #owners = 0

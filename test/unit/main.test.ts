@@ -94,12 +94,12 @@ describe('tidemark config', () => {
   })
 
   it('refuses bad settings, but prints the reference all the same', async () => {
-    const env = { WINDOW_SIZE: '7s', HTTP_PORT: '-1' }
+    const env = { WINDOW_SIZE: '7s', CHUNK_SIZE: '-1' }
     const told = await cli(['config'], env)
     expect([told.exitCode, told.stdout]).toEqual([EXIT.usage, ''])
     expect(told.stderr.split('\n').slice(0, 2)).toEqual([
       expect.stringContaining('WINDOW_SIZE is "7s"'),
-      expect.stringContaining('HTTP_PORT is "-1"'),
+      expect.stringContaining('CHUNK_SIZE is "-1"'),
     ])
     expect((await cli(['config', '--docs'], env)).exitCode).toBe(EXIT.done)
   })
