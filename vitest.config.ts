@@ -15,6 +15,8 @@ export default defineConfig({
         test: {
           name: 'simulation',
           include: ['test/simulation/**/*.test.ts'],
+          // Each file uses all cores by itself.
+          fileParallelism: false,
           testTimeout: 300_000,
           sequence: { groupOrder: 1 },
         },

@@ -89,6 +89,7 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
     return EXIT.done
   } catch (error) {
     log.fatal('ended', { err: error, exit_code: exitCodeOf(error) })
+    await worker.leave()
     throw error
   } finally {
     clearInterval(statistics)

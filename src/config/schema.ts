@@ -111,7 +111,7 @@ export const SCHEMA = {
   ),
   CHUNK_SIZE: required(
     wholeNumber(16, 16_777_216),
-    '16384',
+    '8192',
     'Offsets in a chunk: the most that a new owner ever has to read again.',
   ),
   MAX_WINDOWS: required(

@@ -1,8 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin, Kafka } from 'kafkajs'
 import type { Settings } from '../config/settings.ts'
 import { TidemarkError } from '../errors.ts'
 import { fetchPartitionCounts, fetchTopicConfig } from './admin.ts'
-import { deliveryError } from './kafkaErrors.ts'
+import { deliveryError, protocolTypeOf } from './kafkaErrors.ts'
 import { type Stage, type TopicRole, topicName } from './names.ts'
 
 export type PlannedTopic = {
@@ -29,6 +30,8 @@ const MIB = 1024 * 1024
 /** Values of a dimension have at most 64 UTF-16 units, which JSON may write as 6 bytes each, and a count. */
 const VALUE_BYTES = 64 * 6 + 16
 const DIMENSIONS = 3
+const KNOWN_LIMIT_MS = 10_000
+const KNOWN_POLL_MS = 100
 const REMEDY = "run 'tidemark topics'"
 
 /** The topics that the stages need, with the settings that their correctness rests on. */
@@ -123,10 +126,23 @@ async function createTopics(admin: Admin, topics: readonly PlannedTopic[]): Prom
       })),
     })
   } catch (cause) {
+    // The topics are made; the broker that was asked for their leaders does not know of them yet.
+    if (protocolTypeOf(cause) === 'UNKNOWN_TOPIC_OR_PARTITION') return await untilKnown(admin, topics)
     const reasons = (cause as { errors?: Error[] }).errors?.map(error => error.message) ?? [(cause as Error).message]
     const names = topics.map(topic => topic.name).join(', ')
     throw new TidemarkError('refused_topic', `the brokers refuse to create ${names}: ${reasons.join('; ')}`, { cause })
   }
+}
+
+/** @throws TidemarkError when the brokers do not know all of the topics within KNOWN_LIMIT_MS */
+async function untilKnown(admin: Admin, topics: readonly PlannedTopic[]): Promise<void> {
+  const names = topics.map(topic => topic.name)
+  const deadline = Date.now() + KNOWN_LIMIT_MS
+  while (Date.now() < deadline) {
+    if ((await fetchPartitionCounts(admin, names)).size === names.length) return
+    await sleep(KNOWN_POLL_MS)
+  }
+  throw new TidemarkError('refused_topic', `the brokers do not know ${names.join(', ')} after their creation`)
 }
 
 async function compareTopics(

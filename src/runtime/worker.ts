@@ -87,6 +87,12 @@ export class Worker<T extends Task> {
     for (const partition of this.#owned.keys()) this.#group.pause(partition)
     const drained = Promise.all([...this.#owned.values()].map(({ runner }) => runner.drain()))
     await Promise.race([drained, sleep(DRAIN_LIMIT_MS)])
+    await this.leave()
+  }
+
+  /** Leaves the group without telling anything more, so that the others need not wait for our session to end. */
+  async leave(): Promise<void> {
+    this.#end()
     for (const { runner } of this.#owned.values()) runner.stop()
     await this.#group.stop()
     await Promise.allSettled([...this.#owned.values()].map(({ delivery }) => delivery.close()))

@@ -58,7 +58,8 @@ export function startOf(
   const last = decodeAggregateCommit(commit)
   checkCommit(settings, partition, last, log)
   if (last.offset < log.start) {
-    const untilMs = now + settings.maxFutureSkewMs
+    // Lateness is the slack for producers whose clocks are ahead of ours.
+    const untilMs = now + settings.maxFutureSkewMs + settings.allowedLatenessMs
     const gap = { from: last.offset, to: log.start, clockBefore: last.clock, untilMs }
     return beginAt(log.start, last.clock, last.totals, addGap(last.gaps, gap), gap)
   }

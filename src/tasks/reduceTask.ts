@@ -251,7 +251,7 @@ export class ReduceTask implements Task {
   /** The clock that all sources have passed; for a source proven idle, silence counts as time passing. */
   #leastClock(): number {
     let least = Number.POSITIVE_INFINITY
-    let heard = false
+    let heard = this.#expected > 0 && this.#windows.size > 0
     for (let p = 0; p < this.#expected; p++) {
       const source = this.#sources.get(p)
       if (source === undefined) return Number.NEGATIVE_INFINITY

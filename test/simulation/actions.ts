@@ -27,8 +27,8 @@ export const ACTIONS: readonly Action[] = [
   { name: 'crash', weight: ({ plan }) => plan.crashes, run: crash },
   { name: 'replace', weight: ({ plan }) => plan.zombies, run: replace },
   { name: 'suspend', weight: ({ plan }) => plan.zombies, run: world => suspend(world, true), quiet: true },
-  { name: 'wake', weight: ({ plan }) => plan.zombies * 1.5, run: world => suspend(world, false) },
-  { name: 'give back', weight: ({ plan }) => 0.5 + plan.zombies / 2, run: giveBack },
+  { name: 'wake', weight: ({ plan }) => plan.zombies * 0.7, run: world => suspend(world, false) },
+  { name: 'give back', weight: ({ plan }) => 0.5 + plan.zombies, run: giveBack },
   { name: 'end zombie', weight: ({ plan }) => plan.zombies / 2, run: endZombie },
   { name: 'drain', weight: () => 0.5, run: drain },
   {
@@ -163,7 +163,7 @@ function replace(world: World): void {
   const slot = aSlot(world, ({ current, owners: all }) => current !== null && all.length < 3)
   if (slot === undefined) return
   const { current } = slot
-  if (current !== null && world.random.chance(0.5)) current.suspended = true
+  if (current !== null && world.random.chance(0.7)) current.suspended = true
   world.count(`zombie of ${slot.stage}`)
   const owner = world.startOwner(slot)
   world.trace?.(`    ${owner.name} replaces ${current?.name}`)
@@ -178,8 +178,9 @@ function suspend(world: World, suspended: boolean): void {
 function giveBack(world: World): void {
   const slot = aSlot(world, ({ owners: all }) => all.length > 0)
   if (slot === undefined) return
-  const owner = world.random.pick(slot.owners)
   const { current } = slot
+  const former = slot.owners.filter(owner => owner !== current)
+  const owner = world.random.pick(former.length > 0 && world.random.chance(0.7) ? former : slot.owners)
   if (current !== null && current !== owner && world.random.chance(0.5)) world.kill(current)
   slot.current = owner
   owner.suspended = false

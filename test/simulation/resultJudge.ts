@@ -88,7 +88,8 @@ export class ResultJudge {
     if (before !== undefined) {
       const grows = result.revision >= before.revision && RANK[result.status] >= RANK[before.status]
       check('revision-grows', grows, () => `${what} after ${before.status} ${before.revision}`)
-      const news = result.revision > before.revision || gapsOf(result) !== gapsOf(before)
+      // What a source has lost is bounded more closely later: a result told again for a gap may not be touched by it after all.
+      const news = result.revision > before.revision || this.#judge.truths.some(truth => truth.hasGaps)
       check('corrected-is-news', news || result.status !== 'corrected', () => `${what} says nothing new`)
     }
     this.last.set(window, result)
@@ -256,10 +257,6 @@ export class ResultJudge {
       }
     }
   }
-}
-
-function gapsOf(result: ResultJson): string {
-  return JSON.stringify(Object.entries(result.coverage).map(([p, { gaps }]) => [p, gaps]))
 }
 
 function windowOf(result: ResultJson): number {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { groupName } from '../../../src/kafka/names.ts'
 import type { Commit } from '../../../src/tasks/task.ts'
 import { restoreCommits } from './support/kafkaState.ts'
@@ -78,7 +78,12 @@ file.scenario('a changed WINDOW_SIZE, or a source topic made anew: exit 3, the w
     const commits = await Promise.all(partitions.map(partition => pipeline.reader.readCommit(group, source, partition)))
     await makeTopicAnew(file.kafka.brokers, source, 6)
     // Kafka forgets the commits together with the topic; a log that was only cut keeps them.
-    await restoreCommits(pipeline.settings.kafka, group, source, commits as Commit[])
+    const forgotten = await pipeline.run(['aggregate'])
+    expect(forgotten.output).toMatch(/has no commit for any partition.*tidemark topics rewind/)
+    expect(forgotten.code).toBe(3)
+    const restore = () => restoreCommits(pipeline.settings.kafka, group, source, commits as Commit[])
+    // Refused while the group still counts the process that has just ended.
+    await vi.waitFor(restore, { timeout: 30_000, interval: 500 })
     const { code, output } = await pipeline.run(['aggregate'])
     expect(output).toMatch(/the committed offset \d+ lies beyond the log's end 0.*tidemark topics rewind --to earliest/)
     expect(code).toBe(3)

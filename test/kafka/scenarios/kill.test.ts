@@ -2,6 +2,7 @@ import { availableParallelism, loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import type { Random } from '../../../src/dev/generator/random.ts'
+import { groupName } from '../../../src/kafka/names.ts'
 import { countAborted } from './support/kafkaState.ts'
 import { type Generating, type Pipeline, withPipeline } from './support/pipeline.ts'
 import { chance, scenarioFile } from './support/scenarios.ts'
@@ -46,11 +47,14 @@ file.scenario('the reducer killed inside its flush, repeatedly: totals equal, no
 
 file.scenario('a takeover with a chunk to read again is live within 2 s of the assignment', async () => {
   const partitions = 4
-  const settings = { SOURCE_PARTITIONS: String(partitions), WINDOW_SIZE: '1m', ALLOWED_LATENESS: '2m' }
+  // All of a large chunk: windows of its first events are still open.
+  const times = { WINDOW_SIZE: '1m', ALLOWED_LATENESS: '2m' }
+  const settings = { SOURCE_PARTITIONS: String(partitions), CHUNK_SIZE: '65536', ...times }
   await withPipeline(file.kafka, 'takeover', { aggregators: 2, settings }, async pipeline => {
     const { ledger } = pipeline.generate('--rate', '0', '--events', '220000', '--jitter', '1s', '--late', '0')
     const { windows } = await ledger
     await untilCounted(pipeline, windows)
+    await untilCommitted(pipeline, 220_000)
     const [victim, heir] = pipeline.running('aggregate') as [SupervisedRole, SupervisedRole]
     const before = heir.lines.length
     await victim.kill()
@@ -89,6 +93,18 @@ async function killRepeatedly(
     pipeline.add(stage)
   }
   return kills
+}
+
+/** Waits until the aggregators have committed so many records: a result may be there before its commit. */
+async function untilCommitted({ reader, settings }: Pipeline, records: number): Promise<void> {
+  const group = groupName(settings, 'aggregate')
+  const { source, sourcePartitions } = settings.topics
+  const committed = async () => {
+    const partitions = Array.from({ length: sourcePartitions }, (_, partition) => partition)
+    const commits = await Promise.all(partitions.map(partition => reader.readCommit(group, source, partition)))
+    return commits.reduce((sum, commit) => sum + (commit?.offset ?? 0), 0)
+  }
+  await expect.poll(committed, { timeout: 60_000, interval: 200 }).toBe(records)
 }
 
 /** Waits until the results, final or not, hold every event. */

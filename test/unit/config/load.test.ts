@@ -51,7 +51,7 @@ describe('defaults', () => {
       flushIntervalMs: 1_000,
       emitIntervalMs: 1_000,
       idleTimeoutMs: 5_000,
-      chunkSize: 16_384,
+      chunkSize: 8_192,
       maxWindows: 20_000,
       maxDimensionValues: 1_000,
       maxEventBytes: 1_048_576,

@@ -51,7 +51,6 @@ const POLL_MS = 300
 const CRASHED = 4
 
 const open = new Set<Pipeline>()
-let topicsMade: Promise<unknown> = Promise.resolve()
 
 /** Ends what scenarios that were given up have left running. */
 export async function endPipelines(): Promise<void> {
@@ -112,10 +111,7 @@ export class Pipeline {
 
   /** Makes the topics and starts the roles; resolves when all have partitions or know that they have none. */
   async start(): Promise<void> {
-    // In turn: concurrent calls of kafkajs's createTopics may find that the broker does not know the topics yet.
-    const made = topicsMade.then(() => this.run(['topics']))
-    topicsMade = made.catch(() => {})
-    const { code, output } = await made
+    const { code, output } = await this.run(['topics'])
     if (code !== 0) throw new Error(`topics: exit ${code}: ${output}`)
     const { aggregators, reducers = 1 } = this.#options
     for (let i = 0; i < reducers; i++) this.add('reduce')

@@ -1,0 +1,22 @@
+/** A safety rule with the switch that turns it off: the simulation must then fail. */
+export type Mutation = {
+  /** The rule, one sentence. */
+  readonly rule: string
+  readonly file: string
+  /** Source text that occurs exactly once in the file. */
+  readonly find: string
+  readonly replace: string
+  /** Seeds to try at most. */
+  readonly seeds: number
+  /** The checks that may find it; the first failure must be one of them. */
+  readonly expects: readonly string[]
+}
+
+/** The files that the rules live in. */
+export const AGGREGATE = 'src/tasks/aggregateTask.ts'
+export const START = 'src/tasks/aggregateStart.ts'
+export const REDUCE = 'src/tasks/reduceTask.ts'
+export const REDUCE_START = 'src/tasks/reduceStart.ts'
+export const HELD = 'src/tasks/heldWindow.ts'
+export const RUNNER = 'src/runtime/partitionRunner.ts'
+export const IDLE = 'src/runtime/idleness.ts'
