@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { settingsTable } from '../src/config/docs.ts'
+import { deviceTypeTable } from '../src/events/deviceType.ts'
+import { codeTable, eventTable } from '../src/events/fields.ts'
 import { renderMutationTable } from '../test/simulation/mutations.ts'
 
 /** A part of a file between `<!-- name:start -->` and `<!-- name:end -->` that is made from the code. */
@@ -8,6 +10,9 @@ export type Section = { readonly file: string; readonly name: string; readonly c
 
 /** Every generated section: `npm run docs` rewrites them, `npm run check` fails when one is out of date. */
 export const SECTIONS: readonly Section[] = [
+  { file: 'README.md', name: 'event', content: eventTable },
+  { file: 'README.md', name: 'devices', content: deviceTypeTable },
+  { file: 'README.md', name: 'codes', content: codeTable },
   { file: 'README.md', name: 'config', content: settingsTable },
   { file: 'ARCHITECTURE.md', name: 'mutations', content: renderMutationTable },
 ]

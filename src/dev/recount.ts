@@ -1,4 +1,6 @@
 import { isUtf8 } from 'node:buffer'
+import { isIP } from 'node:net'
+import { recountDeviceType } from './recountDevices.ts'
 
 /**
  * A second, naive implementation of what a core event is and where it counts: the judge of the real one. It is written from
@@ -10,6 +12,8 @@ export type RecountRules = {
   readonly allowedLatenessMs: number
   readonly maxFutureSkewMs: number
   readonly maxEventBytes: number
+  /** How many objects and arrays may lie in each other, the event being the first; 64 when left out. */
+  readonly maxEventDepth?: number
   /** Fields without which an event is rejected, beside user_id and timestamp. */
   readonly validationRequired: readonly string[]
 }
@@ -20,6 +24,12 @@ export type RecountRecord = {
   readonly offset: number
   readonly timestamp: number
   readonly value: Uint8Array | null
+  /** As a Kafka client gives them. Of a header that comes more than once the last counts. */
+  readonly headers?: RecountHeaders
+}
+
+export type RecountHeaders = {
+  readonly [name: string]: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
 }
 
 /** 'accepted', 'late', or the code of a rejection (`not_json`, `missing_user_id`, ...). */
@@ -70,8 +80,11 @@ type WindowState = { count: number; device: Counts; locale: Counts; version: Cou
 type Fields = { readonly [name: string]: unknown }
 
 const OPTIONAL_FIELDS = ['device_type', 'device_id', 'locale', 'app_version', 'ip'] as const
+const DEFAULT_DEPTH = 64
 const MAX_USER_ID_LENGTH = 256
 const MAX_FIELD_LENGTH = 64
+/** A device type may be a browser's whole signature. */
+const MAX_DEVICE_TYPE_LENGTH = 512
 const MILLISECONDS_FROM = 1e11
 const LAST_MOMENT = Date.parse('9999-12-31T23:59:59.999Z')
 
@@ -125,26 +138,30 @@ function readEvent(
   rules: RecountRules,
   required: ReadonlySet<string>,
 ): { fields: Fields; time: number } | string {
-  const fields = readObject(record.value, rules.maxEventBytes)
-  if (typeof fields === 'string') return fields
+  const whole = readObject(record.value, rules)
+  if (typeof whole === 'string') return whole
+  const unwrapped = unwrap(whole, record.headers ?? {})
+  if (unwrapped === null) return 'not_an_object'
+  const { fields, timestamp } = unwrapped
   if (isMissing(fields.user_id)) return 'missing_user_id'
   if (!isUserId(fields.user_id)) return 'invalid_user_id'
-  if (isMissing(fields.timestamp)) return 'missing_timestamp'
-  const time = readTimestamp(fields.timestamp)
+  if (isMissing(timestamp)) return 'missing_timestamp'
+  const time = readTimestamp(timestamp)
   if (time === null) return 'invalid_timestamp'
   for (const name of OPTIONAL_FIELDS) {
     if (!required.has(name)) continue
     if (isMissing(fields[name])) return `missing_${name}`
-    if (!isShortText(fields[name])) return `invalid_${name}`
+    if (!isValid(name, fields[name])) return `invalid_${name}`
   }
   if (time > record.timestamp + rules.maxFutureSkewMs) return 'future_timestamp'
   return { fields, time }
 }
 
-function readObject(value: Uint8Array | null, maxEventBytes: number): Fields | string {
+function readObject(value: Uint8Array | null, rules: RecountRules): Fields | string {
   if (value === null || value.length === 0) return 'empty_value'
-  if (value.length > maxEventBytes) return 'too_large'
+  if (value.length > rules.maxEventBytes) return 'too_large'
   if (!isUtf8(value)) return 'not_utf8'
+  if (depthOf(value) > (rules.maxEventDepth ?? DEFAULT_DEPTH)) return 'too_deep'
   let parsed: unknown
   try {
     // `toString` leaves a byte order mark in the text, and JSON.parse refuses it.
@@ -152,16 +169,67 @@ function readObject(value: Uint8Array | null, maxEventBytes: number): Fields | s
   } catch {
     return 'not_json'
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return 'not_an_object'
-  return parsed as Fields
+  return isObject(parsed) ? parsed : 'not_an_object'
+}
+
+const isObject = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The most brackets that are ever open at once. Bytes of ASCII mean themselves everywhere in UTF-8. */
+function depthOf(value: Uint8Array): number {
+  const quote = 0x22
+  const backslash = 0x5c
+  const opening = (byte: number) => byte === 0x5b || byte === 0x7b
+  const closing = (byte: number) => byte === 0x5d || byte === 0x7d
+  let depth = 0
+  let deepest = 0
+  let quoted = false
+  let escaped = false
+  for (let i = 0; i < value.length; i++) {
+    const byte = value[i]!
+    if (escaped) escaped = false
+    else if (quoted && byte === backslash) escaped = true
+    else if (byte === quote) quoted = !quoted
+    else if (!quoted && opening(byte)) depth++
+    else if (!quoted && closing(byte)) depth--
+    if (depth > deepest) deepest = depth
+  }
+  return deepest
+}
+
+/** The login event and its time: of a CloudEvent the data, and its `time` when the data has none. Null when there is none. */
+function unwrap(value: Fields, headers: RecountHeaders): { fields: Fields; timestamp: unknown } | null {
+  const isStructured =
+    typeof value.specversion === 'string' ||
+    /^application\/cloudevents\+json\s*($|;)/i.test(headerText(headers['content-type']) ?? '')
+  if (isStructured && value.data !== undefined && value.user_id === undefined) {
+    if (!isObject(value.data)) return null
+    const { timestamp } = value.data
+    return { fields: value.data, timestamp: isMissing(timestamp) ? value.time : timestamp }
+  }
+  const isBinary = headers.ce_specversion !== undefined
+  const timestamp = isMissing(value.timestamp) && isBinary ? headerText(headers.ce_time) : value.timestamp
+  return { fields: value, timestamp }
+}
+
+function headerText(header: RecountHeaders[string]): string | undefined {
+  const last = Array.isArray(header) ? header.at(-1) : header
+  return typeof last === 'string' || last === undefined ? last : Buffer.from(last).toString()
 }
 
 const isMissing = (value: unknown) => value === undefined || value === null || value === ''
 
-const isShortText = (value: unknown): value is string => typeof value === 'string' && value.length <= MAX_FIELD_LENGTH
+/** Half a surrogate pair is no character, and cannot be written in UTF-8. */
+const isText = (value: unknown, maxLength: number): value is string =>
+  typeof value === 'string' && value.length <= maxLength && !/\p{Surrogate}/u.test(value)
+
+function isValid(name: (typeof OPTIONAL_FIELDS)[number], value: unknown): boolean {
+  if (name === 'ip') return isText(value, MAX_FIELD_LENGTH) && !value.includes('%') && isIP(value) !== 0
+  return isText(value, name === 'device_type' ? MAX_DEVICE_TYPE_LENGTH : MAX_FIELD_LENGTH)
+}
 
 function isUserId(value: unknown): boolean {
-  return typeof value === 'string' ? value.length <= MAX_USER_ID_LENGTH : Number.isSafeInteger(value)
+  return typeof value === 'string' ? isText(value, MAX_USER_ID_LENGTH) : Number.isSafeInteger(value)
 }
 
 /** Whole epoch milliseconds, null for anything that is no moment from 1970 to 9999. */
@@ -209,16 +277,16 @@ function readZone(zone: string | undefined): number | null {
 
 function countEvent(window: WindowState, fields: Fields): void {
   window.count++
-  increment(window.device, textOrUnknown(fields.device_type))
-  increment(window.locale, textOrUnknown(fields.locale))
-  increment(window.version, textOrUnknown(fields.app_version))
+  const known = (name: (typeof OPTIONAL_FIELDS)[number]) =>
+    isMissing(fields[name]) || !isValid(name, fields[name]) ? 'unknown' : String(fields[name])
+  increment(window.device, recountDeviceType(known('device_type')))
+  increment(window.locale, known('locale'))
+  increment(window.version, known('app_version'))
   for (const name of OPTIONAL_FIELDS) {
     if (isMissing(fields[name])) increment(window.missing, name)
-    else if (!isShortText(fields[name])) increment(window.invalid, name)
+    else if (!isValid(name, fields[name])) increment(window.invalid, name)
   }
 }
-
-const textOrUnknown = (value: unknown) => (isShortText(value) && value !== '' ? value : 'unknown')
 
 /** The key of a result: `<size>/<window start>`, the size in its greatest whole unit. */
 export function windowKey(index: number, windowSizeMs: number): string {

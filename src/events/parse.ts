@@ -1,42 +1,80 @@
+import { binaryTime, type HeaderLookup, isEnvelope } from './cloudEvent.ts'
 import { EVENT_FIELDS, OPTIONAL_FIELDS, type OptionalField, type RejectionCode } from './codes.ts'
+import { nestsDeeper } from './depth.ts'
+import { type DeviceType, deviceTypeOf } from './deviceType.ts'
+import { DEFAULT_MAX_DEPTH, MAX_LENGTHS, UNKNOWN } from './fields.ts'
+import { isIp } from './ip.ts'
 import { parseTimestamp } from './timestamp.ts'
 
-/** What stands for a missing or invalid optional field. */
-export const UNKNOWN = 'unknown'
-const MAX_FIELD_LENGTH = 64
-const MAX_USER_ID_LENGTH = 256
+const OPTIONAL_LENGTHS = OPTIONAL_FIELDS.map(name => MAX_LENGTHS[name])
+const IP = OPTIONAL_FIELDS.indexOf('ip')
+
+/** A JSON object as JSON.parse makes it: `__proto__` is a key like others, and of equal keys the last counts. */
+export type JsonObject = Readonly<Record<string, unknown>>
 
 /** A login event as the aggregate counts it. One object is filled again and again: read it before the next parse. */
 export type LoginEvent = {
   userId: string
   /** Event time, epoch milliseconds. */
   timeMs: number
-  deviceType: string
+  /** By the table of device types, not as it came. */
+  deviceType: DeviceType
+  /** These hold what came, or `unknown` when it was missing or invalid. */
+  deviceId: string
   locale: string
   appVersion: string
+  ip: string
   /** Optional fields that were absent, null or empty, and those of a wrong type or out of bounds, as bits of OPTIONAL_FIELDS. */
   missing: number
   invalid: number
+  /** All fields of the event as they came, for enrichment; null unless the parser keeps them. */
+  fields: JsonObject | null
 }
 
 export type EventRules = {
   readonly maxEventBytes: number
+  /** How deep objects and arrays may nest, the event itself being level 1; DEFAULT_MAX_DEPTH when left out. */
+  readonly maxEventDepth?: number
   /** Fields whose absence or invalidity rejects the event; user_id and timestamp always do. */
   readonly validationRequired: readonly string[]
 }
 
-/** Fills `event` from one record's value and returns null, or returns why it cannot be one. */
-export type EventParser = (bytes: Uint8Array, start: number, end: number, event: LoginEvent) => RejectionCode | null
+/**
+ * Fills `event` from one record's value and returns null, or returns why it cannot be one. It asks for headers only where
+ * an event by itself is not enough, as with CloudEvents.
+ */
+export type EventParser = (
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  event: LoginEvent,
+  headers?: HeaderLookup,
+) => RejectionCode | null
 
 export function emptyEvent(): LoginEvent {
-  return { userId: '', timeMs: 0, deviceType: UNKNOWN, locale: UNKNOWN, appVersion: UNKNOWN, missing: 0, invalid: 0 }
+  return {
+    userId: '',
+    timeMs: 0,
+    deviceType: UNKNOWN,
+    deviceId: UNKNOWN,
+    locale: UNKNOWN,
+    appVersion: UNKNOWN,
+    ip: UNKNOWN,
+    missing: 0,
+    invalid: 0,
+    fields: null,
+  }
 }
 
-/** Compiles the parser of login events: bytes [start, end) hold one JSON object in UTF-8; start -1 is a null value. */
-export function createEventParser(rules: EventRules): EventParser {
+/**
+ * Compiles the parser of login events: bytes [start, end) hold one JSON object in UTF-8; start -1 is a null value.
+ * @param keepFields whether `event.fields` is filled, which counting alone does not need
+ */
+export function createEventParser(rules: EventRules, keepFields = false): EventParser {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
   const required = EVENT_FIELDS.map(field => rules.validationRequired.includes(field))
-  return (bytes, start, end, event) => {
+  const maxDepth = rules.maxEventDepth ?? DEFAULT_MAX_DEPTH
+  return (bytes, start, end, event, headers) => {
     if (start < 0 || end <= start) return 'empty_value'
     if (end - start > rules.maxEventBytes) return 'too_large'
     let text: string
@@ -45,36 +83,46 @@ export function createEventParser(rules: EventRules): EventParser {
     } catch {
       return 'not_utf8'
     }
+    if (nestsDeeper(text, maxDepth)) return 'too_deep'
     let value: unknown
     try {
       value = JSON.parse(text)
     } catch {
       return 'not_json'
     }
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'not_an_object'
-    return readFields(value as Record<string, unknown>, required, event)
+    if (!isObject(value)) return 'not_an_object'
+    let fields = value
+    let time = value.timestamp
+    if (isEnvelope(value, headers)) {
+      if (!isObject(value.data)) return 'not_an_object'
+      fields = value.data
+      time = isMissing(fields.timestamp) ? value.time : fields.timestamp
+    } else if (isMissing(time)) time = binaryTime(headers)
+    event.fields = keepFields ? fields : null
+    // Strict UTF-8 holds no half of a surrogate pair: only an escape can bring one.
+    return readFields(fields, time, text.includes('\\u'), required, event)
   }
 }
 
 function readFields(
-  value: Record<string, unknown>,
+  value: JsonObject,
+  timestamp: unknown,
+  escapes: boolean,
   required: readonly boolean[],
   event: LoginEvent,
 ): RejectionCode | null {
   const userId = value.user_id
   if (isMissing(userId)) return 'missing_user_id'
-  if (typeof userId === 'string' ? userId.length > MAX_USER_ID_LENGTH : !Number.isSafeInteger(userId)) {
-    return 'invalid_user_id'
-  }
-  if (isMissing(value.timestamp)) return 'missing_timestamp'
-  const timeMs = parseTimestamp(value.timestamp)
+  if (!isUserId(userId, escapes)) return 'invalid_user_id'
+  if (isMissing(timestamp)) return 'missing_timestamp'
+  const timeMs = parseTimestamp(timestamp)
   if (timeMs < 0) return 'invalid_timestamp'
   let missing = 0
   let invalid = 0
   for (let i = 0; i < OPTIONAL_FIELDS.length; i++) {
     const name = OPTIONAL_FIELDS[i] as OptionalField
     const field = value[name]
-    if (typeof field === 'string' && field !== '' && field.length <= MAX_FIELD_LENGTH) continue
+    if (typeof field === 'string' && field !== '' && isValid(i, field, escapes)) continue
     const absent = isMissing(field)
     // EVENT_FIELDS begins with user_id and timestamp, then the optional fields in this order.
     if (required[i + 2]) return `${absent ? 'missing' : 'invalid'}_${name}`
@@ -84,12 +132,34 @@ function readFields(
   const bad = missing | invalid
   event.userId = String(userId)
   event.timeMs = timeMs
-  event.deviceType = bad & 1 ? UNKNOWN : (value.device_type as string)
+  event.deviceType = bad & 1 ? UNKNOWN : deviceTypeOf(value.device_type as string)
+  event.deviceId = bad & 2 ? UNKNOWN : (value.device_id as string)
   event.locale = bad & 4 ? UNKNOWN : (value.locale as string)
   event.appVersion = bad & 8 ? UNKNOWN : (value.app_version as string)
+  event.ip = bad & 16 ? UNKNOWN : (value.ip as string)
   event.missing = missing
   event.invalid = invalid
   return null
+}
+
+function isUserId(value: unknown, escapes: boolean): boolean {
+  if (typeof value !== 'string') return Number.isSafeInteger(value)
+  return value.length <= MAX_LENGTHS.user_id && isText(value, escapes)
+}
+
+/** Whether a text may stand in the optional field of that number. */
+function isValid(field: number, value: string, escapes: boolean): boolean {
+  if (value.length > (OPTIONAL_LENGTHS[field] as number)) return false
+  return field === IP ? isIp(value) : isText(value, escapes)
+}
+
+/** Whether the text can be written in UTF-8: half a surrogate pair cannot, and would make two users one. */
+function isText(value: string, escapes: boolean): boolean {
+  return !escapes || value.isWellFormed()
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isMissing(field: unknown): boolean {

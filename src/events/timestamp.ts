@@ -20,7 +20,8 @@ export function parseTimestamp(value: unknown): number {
 
 function fromNumber(value: number): number {
   if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) return -1
-  const ms = Math.floor(value >= MILLISECONDS_FROM ? value : value * 1000)
+  // Adding 0 makes -0, which JSON can hold, a 0.
+  const ms = Math.floor(value >= MILLISECONDS_FROM ? value : value * 1000) + 0
   return ms <= LATEST_MS ? ms : -1
 }
 

@@ -16,6 +16,11 @@ class MessageCursor implements RecordBatch {
   valueBytes: Uint8Array = NOTHING
   valueStart = -1
   valueEnd = -1
+  readonly header = (name: string): string | null => {
+    const values = this.#messages[this.#at - 1]?.headers[name]
+    const last = Array.isArray(values) ? values.at(-1) : values
+    return last === undefined ? null : last.toString()
+  }
   readonly #messages: readonly RawMessage[]
   #at = 0
 

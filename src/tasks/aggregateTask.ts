@@ -189,7 +189,7 @@ export class AggregateTask implements Task {
   #record(batch: RecordBatch, offset: number): void {
     const event = this.#event
     const told = offset < this.#committed
-    const code = this.#parse(batch.valueBytes, batch.valueStart, batch.valueEnd, event)
+    const code = this.#parse(batch.valueBytes, batch.valueStart, batch.valueEnd, event, batch.header)
     if (code !== null) {
       if (!told) this.#reject(code, offset)
       return

@@ -25,4 +25,6 @@ export interface RecordBatch {
   /** -1 when the record has no value (a tombstone). */
   readonly valueStart: number
   readonly valueEnd: number
+  /** The current record's last header of that name as text, null when it has none. */
+  readonly header: (name: string) => string | null
 }

@@ -195,6 +195,7 @@ export class SimulatedBatch implements RecordBatch {
   valueBytes: Uint8Array = NOTHING
   valueStart = -1
   valueEnd = -1
+  readonly header = (): null => null
   readonly records: readonly LogRecord[]
   #at = 0
 

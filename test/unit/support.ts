@@ -3,7 +3,12 @@ import type { RecordBatch } from '../../src/tasks/recordBatch.ts'
 import type { OutputRecord } from '../../src/tasks/task.ts'
 
 /** A record as a test writes it. A `value` that is no text and no bytes is written as JSON. */
-export type TestRecord = { readonly offset: number; readonly timestamp: number; readonly value: unknown }
+export type TestRecord = {
+  readonly offset: number
+  readonly timestamp: number
+  readonly value: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
 
 const encoder = new TextEncoder()
 const NOTHING = new Uint8Array(0)
@@ -30,6 +35,7 @@ export class ArrayBatch implements RecordBatch {
   valueBytes: Uint8Array = NOTHING
   valueStart = -1
   valueEnd = -1
+  readonly header = (name: string): string | null => this.#records[this.#at - 1]?.headers?.[name] ?? null
   readonly #records: readonly TestRecord[]
   #at = 0
 

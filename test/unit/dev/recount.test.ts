@@ -39,7 +39,13 @@ describe('an event is rejected by the first rule that it breaks', () => {
     ['not_utf8', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])],
     ['not_json', '{"user_id":"u"'],
     ['not_json', `\uFEFF${JSON.stringify(event())}`],
+    ['too_deep', '['.repeat(65)],
+    ['not_json', '['.repeat(64)],
+    ['accepted', event({ x: JSON.stringify('['.repeat(65)) })],
     ['not_an_object', '[]'],
+    ['not_an_object', { specversion: '1.0', data: 'text' }],
+    ['accepted', { specversion: '1.0', data: event() }],
+    ['accepted', { specversion: '1.0', time: '2023-09-12', data: { user_id: 'u' } }],
     ['not_an_object', 'null'],
     ['not_an_object', '"text"'],
     ['missing_user_id', {}],
@@ -48,6 +54,7 @@ describe('an event is rejected by the first rule that it breaks', () => {
     ['invalid_user_id', event({ user_id: 1.5 })],
     ['invalid_user_id', event({ user_id: 2 ** 53 })],
     ['invalid_user_id', event({ user_id: 'x'.repeat(257) })],
+    ['invalid_user_id', '{"user_id":"\\ud800","timestamp":1}'],
     ['missing_timestamp', event({ timestamp: '' })],
     ['invalid_timestamp', event({ timestamp: true })],
     ['future_timestamp', event({ timestamp: NOW + 300_001 })],
@@ -65,6 +72,7 @@ describe('an event is rejected by the first rule that it breaks', () => {
     expect(outcome(event({ device_type: 'tv', locale: 'NY', ip: 'x'.repeat(65) }), { validationRequired })).toBe(
       'invalid_ip',
     )
+    expect(outcome(event({ device_type: 'tv', locale: 'NY', ip: '1.2.3' }), { validationRequired })).toBe('invalid_ip')
     expect(outcome(event({ device_type: 'tv', locale: 'NY', ip: '::1' }), { validationRequired })).toBe('accepted')
   })
 })
@@ -113,6 +121,18 @@ describe('a timestamp', () => {
     [],
     {},
   ])('%j is none', timestamp => expect(momentOf(timestamp)).toBe('invalid_timestamp'))
+})
+
+test.each([
+  ['a text', { ce_specversion: '1.0', ce_time: '2023-09-12T00:12:30Z' }],
+  ['bytes', { ce_specversion: Buffer.from('1.0'), ce_time: Buffer.from('2023-09-12T00:12:30Z') }],
+  ['several, of which the last counts', { ce_specversion: '1.0', ce_time: ['never', '2023-09-12T00:12:30Z'] }],
+])('a binary CloudEvent has its time in a header: %s', (_, headers) => {
+  const recount = createRecount(RULES)
+  const value = bytes({ user_id: 'u', device_type: 'iPhone 15' })
+  expect(recount.add({ partition: 0, offset: 0, timestamp: NOW, value, headers })).toBe('accepted')
+  const window = recount.result().windows['10s/2023-09-12T00:12:30.000Z']
+  expect(window?.device_stats).toEqual({ ios: 1 })
 })
 
 test('an event counts in its window, with what is missing or invalid as unknown', () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createRecount, type WindowCount } from '../../../src/dev/recount.ts'
 import { OPTIONAL_FIELDS } from '../../../src/events/codes.ts'
+import { MAX_LENGTHS } from '../../../src/events/fields.ts'
 import { createEventParser, emptyEvent } from '../../../src/events/parse.ts'
 import { bytesOf, SEED } from '../support.ts'
 
@@ -41,7 +42,8 @@ describe('a record that is no event is rejected with the first code that fits', 
     ['past U+10FFFF', utf8(0xf4, 0x90, 0x80, 0x80), 'not_utf8'],
     ['a BOM in front', `\ufeff${JSON.stringify(whole)}`, 'not_json'],
     ['cut JSON', '{"user_id":', 'not_json'],
-    ['1,024 brackets', '['.repeat(1024), 'not_json'],
+    ['64 brackets', '['.repeat(64), 'not_json'],
+    ['1,024 brackets', '['.repeat(1024), 'too_deep'],
     ['two values', '{} {}', 'not_json'],
     ['blanks', '  ', 'not_json'],
     ['an array', [whole], 'not_an_object'],
@@ -94,15 +96,14 @@ describe('the fields of an event', () => {
       expect(parse(value)).toMatchObject({ code: null, event: { missing: 1 << i, invalid: 0 } })
       expect(parse(value, [...REQUIRED, field]).code).toBe(`missing_${field}`)
     }
-    for (const value of [7, false, [], {}, 'x'.repeat(65)]) {
+    const longest = MAX_LENGTHS[field]
+    for (const value of [7, false, [], {}, '\ud800', 'x'.repeat(longest + 1)]) {
       const event = { ...whole, [field]: value }
       expect(parse(event)).toMatchObject({ code: null, event: { missing: 0, invalid: 1 << i } })
       expect(parse(event, [...REQUIRED, field]).code).toBe(`invalid_${field}`)
     }
-    expect(parse({ ...whole, [field]: 'x'.repeat(64) })).toMatchObject({
-      code: null,
-      event: { missing: 0, invalid: 0 },
-    })
+    const value = field === 'ip' ? `${'ffff:'.repeat(7)}ffff` : 'x'.repeat(longest)
+    expect(parse({ ...whole, [field]: value })).toMatchObject({ code: null, event: { missing: 0, invalid: 0 } })
   })
 
   test('what is missing or invalid is unknown', () => {

@@ -113,6 +113,10 @@ describe('an event time', () => {
   })
 })
 
+it('below zero there is no zero of its own', () => {
+  expect(Object.is(parseTimestamp(-0), 0)).toBe(true)
+})
+
 it('every whole millisecond of ISO 8601 comes back, in every zone', () => {
   const moments = fc.date({ min: new Date(86_400_000), max: new Date(END_OF_TIME - 86_400_000), noInvalidDate: true })
   fc.assert(

@@ -164,3 +164,14 @@ describe('progress', () => {
     expect(told).toMatchObject({ through: 0, clock: 0, idleAsOf: BASE + 1 })
   })
 })
+
+describe('a binary CloudEvent', () => {
+  it('takes its time from the header when the event has none; without the header it is rejected', () => {
+    const task = started()
+    const value = { user_id: 'u' }
+    const headers = { ce_specversion: '1.0', ce_time: new Date(BASE + 100).toISOString() }
+    feed(task, { offset: 0, timestamp: BASE + 200, value, headers }, { offset: 1, timestamp: BASE + 200, value })
+    const { totals, clock } = decodeAggregateCommit(capture(task)!.commit)
+    expect([totals.accepted, totals.rejected, clock]).toEqual([1, { missing_timestamp: 1 }, BASE + 100])
+  })
+})
