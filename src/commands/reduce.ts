@@ -1,6 +1,7 @@
 import { configHash } from '../config/configHash.ts'
 import { createTransactionalDelivery } from '../kafka/delivery.ts'
 import { groupName, outputTopicNames, topicName, transactionalId } from '../kafka/names.ts'
+import { readTopicFacts } from '../kafka/topics.ts'
 import { createReduceTaskFactory, type ReduceTask } from '../tasks/reduceTask.ts'
 import type { CommandFile } from './command.ts'
 import { type RoleSpec, runRole } from './role.ts'
@@ -8,29 +9,32 @@ import { type RoleSpec, runRole } from './role.ts'
 const spec: RoleSpec<ReduceTask> = {
   stage: 'reduce',
   flushIntervalMs: settings => settings.emitIntervalMs,
-  factory: (settings, limits) =>
-    createReduceTaskFactory({
-      generation: settings.generation,
-      configHash: configHash(settings),
-      windowSizeMs: settings.windowSizeMs,
-      allowedLatenessMs: settings.allowedLatenessMs,
-      correctionHorizonMs: settings.correctionHorizonMs,
-      maxWindows: settings.maxWindows,
-      limits,
-      partialsTopic: topicName(settings, 'partials'),
-    }),
-  deliveries: async (settings, kafka) => ({
-    create: partition =>
-      createTransactionalDelivery({
-        kafka,
-        transactionalId: transactionalId(settings, 'reduce', partition),
-        groupId: groupName(settings, 'reduce'),
-        sourceTopic: topicName(settings, 'partials'),
-        partition,
-        topicNames: outputTopicNames(settings),
+  open: async ({ settings, kafka, limits }) => {
+    const { deadLetters } = await readTopicFacts(kafka, settings, ['deadLetters'])
+    return {
+      factory: createReduceTaskFactory({
+        generation: settings.generation,
+        configHash: configHash(settings),
+        windowSizeMs: settings.windowSizeMs,
+        allowedLatenessMs: settings.allowedLatenessMs,
+        correctionHorizonMs: settings.correctionHorizonMs,
+        maxWindows: settings.maxWindows,
+        limits,
+        partialsTopic: topicName(settings, 'partials'),
+        deadLetterPartitions: deadLetters.partitions,
       }),
-    close: async () => {},
-  }),
+      createDelivery: partition =>
+        createTransactionalDelivery({
+          kafka,
+          transactionalId: transactionalId(settings, 'reduce', partition),
+          groupId: groupName(settings, 'reduce'),
+          sourceTopic: topicName(settings, 'partials'),
+          partition,
+          topicNames: outputTopicNames(settings),
+        }),
+      close: async () => {},
+    }
+  },
   survey: (task, into) => {
     for (const aggregate of task.held()) into.merge(aggregate)
     return task.processed

@@ -20,16 +20,24 @@ import { untilSignalled } from './signals.ts'
 export type RoleSpec<T extends Task> = {
   readonly stage: Stage
   readonly flushIntervalMs: (settings: Settings) => number
-  readonly factory: (settings: Settings, limits: AggregateLimits) => TaskFactory<T>
-  readonly deliveries: (settings: Settings, kafka: KafkaClient) => Promise<DeliveryMaker>
+  readonly open: (context: RoleContext) => Promise<RoleParts<T>>
   /** Called when a partition has no commit, before it is taken for a new one. */
   readonly onNoCommit?: (reader: TopicReader, settings: Settings) => Promise<void>
   /** Adds what the task holds in memory to the periodic statistics, and tells how many records it has processed. */
   readonly survey: (task: T, into: Aggregate) => number
 }
 
-export type DeliveryMaker = {
-  readonly create: (partition: number, commitThroughGroup: (commit: Commit) => Promise<void>) => Delivery
+export type RoleContext = {
+  readonly settings: Settings
+  readonly kafka: KafkaClient
+  readonly limits: AggregateLimits
+  readonly log: Log
+}
+
+/** What a stage brings to the worker. */
+export type RoleParts<T extends Task> = {
+  readonly factory: TaskFactory<T>
+  readonly createDelivery: (partition: number, commitThroughGroup: (commit: Commit) => Promise<void>) => Delivery
   readonly close: () => Promise<void>
 }
 
@@ -55,13 +63,14 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
   const topic = topicName(settings, spec.stage === 'aggregate' ? 'source' : 'partials')
   const groupId = groupName(settings, spec.stage)
   const reader = createTopicReader(kafka)
-  const deliveries = await spec.deliveries(settings, kafka)
+  const parts = await spec.open({ settings, kafka, limits: aggregateLimits(settings), log })
 
   const { promise: failure, reject: fail } = Promise.withResolvers<never>()
   const worker = new Worker<T>({
-    factory: spec.factory(settings, aggregateLimits(settings)),
+    factory: parts.factory,
     flushIntervalMs: spec.flushIntervalMs(settings),
     idleTimeoutMs: settings.idleTimeoutMs,
+    flushMaxBytes: settings.flushMaxBytes,
     join: listener => createMembership({ kafka, groupId, topic, settings, ...listener }),
     readCommit: async partition => {
       const commit = await reader.readCommit(groupId, topic, partition)
@@ -69,7 +78,7 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
       return commit
     },
     readLogRanges: () => reader.readLogRanges(topic),
-    createDelivery: deliveries.create,
+    createDelivery: parts.createDelivery,
     on: listen(log, fail),
   })
   const statistics = reportStatistics(settings, log, worker, spec)
@@ -96,7 +105,7 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
     quiet.flush()
     // The process ends next: connections that do not close at once are closed by that.
     void reader.close()
-    void deliveries.close()
+    void parts.close()
   }
 }
 

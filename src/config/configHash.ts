@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { EVENT_RULES } from '../events/codes.ts'
 import type { Settings } from './settings.ts'
 
 /**
@@ -9,9 +10,11 @@ export function semanticSettings(settings: Settings): Readonly<Record<string, nu
   return {
     allowedLatenessMs: settings.allowedLatenessMs,
     chunkSize: settings.chunkSize,
+    eventRules: EVENT_RULES,
     generation: settings.generation,
     maxDimensionValues: settings.maxDimensionValues,
     maxEventBytes: settings.maxEventBytes,
+    maxEventDepth: settings.maxEventDepth,
     maxFutureSkewMs: settings.maxFutureSkewMs,
     validationRequired: [...settings.validationRequired].sort(),
     windowSizeMs: settings.windowSizeMs,

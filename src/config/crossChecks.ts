@@ -9,7 +9,7 @@ type Check = {
 
 const TLS_FILES = ['KAFKA_TLS_CA', 'KAFKA_TLS_CERT', 'KAFKA_TLS_KEY'] as const
 const SASL_PARTS = ['KAFKA_SASL_USERNAME', 'KAFKA_SASL_PASSWORD', 'KAFKA_SASL_PASSWORD_FILE'] as const
-const TOPICS = ['SOURCE_TOPIC', 'DLQ_TOPIC', 'PARTIALS_TOPIC', 'RESULTS_TOPIC'] as const
+const TOPICS = ['SOURCE_TOPIC', 'ENRICHED_TOPIC', 'DLQ_TOPIC', 'PARTIALS_TOPIC', 'RESULTS_TOPIC'] as const
 
 const CHECKS: readonly Check[] = [
   ...TLS_FILES.map<Check>(name => ({

@@ -66,6 +66,49 @@ export function listOf<const T extends string>(...values: readonly T[]): Kind<re
   }
 }
 
+/** A share of the whole, 0 to 1, written in percent. */
+export function share(): Kind<number> {
+  return {
+    allowed: 'a share in percent from 0% to 100%, as 10% or 0.5%',
+    parse: text => {
+      const percent = /^([0-9]{1,3}(?:\.[0-9]{1,6})?)%$/.exec(text)
+      return percent === null ? undefined : within(Number(percent[1]) / 100, 0, 1)
+    },
+  }
+}
+
+/** A time zone that this Node knows, by its IANA name. */
+export function timeZone(): Kind<string> {
+  return {
+    allowed: 'an IANA time zone, as UTC or Europe/Berlin',
+    parse: text => {
+      try {
+        return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone
+      } catch {
+        return undefined
+      }
+    },
+  }
+}
+
+/** A field of the event, and the name under which it is written. */
+export type ChosenField = { readonly field: string; readonly as: string }
+
+/** Fields, each optionally with the name to write it under. No name may be written twice. */
+export function fieldChoice(): Kind<readonly ChosenField[]> {
+  return {
+    allowed: 'a comma-separated list of fields, each as <field> or <field>:<name to write>, no name twice',
+    parse: text => {
+      const chosen = itemsOf(text).map(item => {
+        const parts = /^([^\s:,"\\]{1,128})(?::([^\s:,"\\]{1,128}))?$/.exec(item)
+        return parts?.[1] === undefined ? undefined : { field: parts[1], as: parts[2] ?? parts[1] }
+      })
+      const good = chosen.filter(item => item !== undefined)
+      return good.length === chosen.length && new Set(good.map(({ as }) => as)).size === good.length ? good : undefined
+    },
+  }
+}
+
 export function bool(): Kind<boolean> {
   return { allowed: 'true or false', parse: text => ({ true: true, false: false })[text] }
 }

@@ -2,13 +2,16 @@ import {
   bool,
   brokerList,
   duration,
+  fieldChoice,
   filePath,
   identifier,
   type Kind,
   listOf,
   oneOf,
+  share,
   size,
   text,
+  timeZone,
   topicName,
   wholeNumber,
   windowDuration,
@@ -61,6 +64,7 @@ export const SCHEMA = {
     'The first part of the consumer groups `<group>-aggregate` and `<group>-reduce`.',
   ),
   SOURCE_TOPIC: required(topicName(), 'user-login', 'The login events.'),
+  ENRICHED_TOPIC: required(topicName(), 'processed-user-login', 'The enriched events.'),
   DLQ_TOPIC: required(topicName(), 'user-login-dlq', 'The dead letters.'),
   PARTIALS_TOPIC: required(topicName(), 'login-partials', 'The partial aggregates, internal.'),
   RESULTS_TOPIC: required(topicName(), 'aggregated-usage', "The windows' results, compacted."),
@@ -75,6 +79,29 @@ export const SCHEMA = {
     oneOf('exactly-once', 'at-least-once'),
     'at-least-once',
     'Whether the aggregator writes in transactions. Totals are exact either way; the reducer always uses transactions.',
+  ),
+  ENRICHED_ENABLED: required(bool(), 'true', 'Write every accepted event, enriched, to `ENRICHED_TOPIC`.'),
+  ENRICHED_FIELDS: optional(
+    fieldChoice(),
+    'The fields of an enriched event, in this order, each optionally under a name of its own. Left out: all that came and all that enrichment adds.',
+  ),
+  TIME_ZONE: required(
+    timeZone(),
+    'UTC',
+    'The zone in which `hour_of_day` and `day_part` of an enriched event are told.',
+  ),
+  GEO_DATABASE: optional(
+    filePath(),
+    'A MaxMind database (mmdb) of countries or cities, read again when the file changes. Left out: the public-domain country data that comes along, which knows no regions.',
+  ),
+  USER_ID_KEY_FILE: optional(
+    filePath(),
+    'A file of at least 16 bytes with the key under which user ids are replaced by their HMAC-SHA-256 in enriched events. Left out: they stay as they are.',
+  ),
+  USER_ID_KEY_ID: required(
+    identifier(),
+    '1',
+    'The name of that key, which each enriched event then carries in the header `user_id.key`.',
   ),
   STREAM_GENERATION: required(
     wholeNumber(1, 1_000_000),
@@ -98,6 +125,11 @@ export const SCHEMA = {
     'For how long a final window can still be corrected by a partial that was under way.',
   ),
   FLUSH_INTERVAL: required(duration('10ms', '1m'), '1s', 'How often what was counted is sent and committed.'),
+  FLUSH_MAX_BYTES: required(
+    size('64KiB', '64MiB'),
+    '1MiB',
+    'What waits to be sent for one partition is sent at once when it is more than this. Twice as much stops the partition until it is sent.',
+  ),
   EMIT_INTERVAL: required(duration('10ms', '1h'), '1s', "How often a window's provisional result is renewed, at most."),
   IDLE_TIMEOUT: required(
     duration('100ms', '1h'),
@@ -125,10 +157,36 @@ export const SCHEMA = {
     'Distinct values that one window counts for one dimension; past it the result says `exact: false`.',
   ),
   MAX_EVENT_BYTES: required(size('128B', '64MiB'), '1MiB', 'A longer event is rejected as `too_large`.'),
+  MAX_EVENT_DEPTH: required(
+    wholeNumber(1, 1_000),
+    '64',
+    'An event that nests objects and arrays deeper than this is rejected as `too_deep`; the event itself is level 1.',
+  ),
   VALIDATION_REQUIRED: required(
     listOf('user_id', 'device_type', 'device_id', 'locale', 'timestamp', 'app_version', 'ip'),
     'user_id,timestamp',
     'Fields without which an event is rejected. `user_id` and `timestamp` are required in any case.',
+  ),
+  REJECTED_SHARE: required(
+    share(),
+    '10%',
+    'A partition of which a larger share is rejected is said so loudly; counting goes on.',
+  ),
+  REJECTED_SHARE_WINDOW: required(duration('1s', '1h'), '1m', 'The time over which that share is taken.'),
+  CORRUPT_BATCHES: required(
+    oneOf('wait', 'skip'),
+    'wait',
+    'What an aggregator does at a record batch that cannot be read, after some tries: wait there, trying on, or skip it, with a dead letter `corrupt_batch` and a gap in the coverage of every result from then on.',
+  ),
+  MAX_BATCH_BYTES: required(
+    size('1MiB', '1GiB'),
+    '64MiB',
+    'A compressed record batch that would be larger than this when unpacked counts as one that cannot be read.',
+  ),
+  COMPRESSION: required(
+    oneOf('none', 'gzip', 'snappy', 'lz4', 'zstd'),
+    'none',
+    'How the record batches that we write are compressed. All of these can be read in any case.',
   ),
   STATS_INTERVAL: required(
     duration('1s', '1h', 'orZero'),

@@ -1,9 +1,12 @@
+import type { ChosenField } from './kinds.ts'
+
 /** All settings of every role: typed, complete and frozen. Durations are milliseconds, sizes bytes or counts. */
 export type Settings = {
   readonly kafka: KafkaSettings
   readonly consumerGroup: string
   readonly topics: {
     readonly source: string
+    readonly enriched: string
     readonly deadLetters: string
     readonly partials: string
     readonly results: string
@@ -14,12 +17,25 @@ export type Settings = {
     readonly partialsPartitions: number
   }
   readonly delivery: 'exactly-once' | 'at-least-once'
+  readonly enriched: {
+    readonly enabled: boolean
+    /** Null: all fields. */
+    readonly fields: readonly ChosenField[] | null
+    /** IANA name. */
+    readonly timeZone: string
+    /** Path of a MaxMind database; null for the one that comes along. */
+    readonly geoDatabase: string | null
+    /** Path of the key under which user ids are hashed, and the key's name; null leaves them as they are. */
+    readonly userIdKey: { readonly file: string; readonly id: string } | null
+  }
   readonly generation: number
   readonly windowSizeMs: number
   readonly allowedLatenessMs: number
   readonly maxFutureSkewMs: number
   readonly correctionHorizonMs: number
   readonly flushIntervalMs: number
+  /** Bytes waiting to be sent for one partition that are sent at once. */
+  readonly flushMaxBytes: number
   readonly emitIntervalMs: number
   readonly idleTimeoutMs: number
   /** Offsets in a chunk: the most that a new owner ever has to read again. */
@@ -29,13 +45,23 @@ export type Settings = {
   /** Distinct values that a counter keeps for one dimension of one window. */
   readonly maxDimensionValues: number
   readonly maxEventBytes: number
+  /** Levels of nesting, the event itself being 1. */
+  readonly maxEventDepth: number
   /** Fields without which an event is rejected: sorted, and always with user_id and timestamp. */
   readonly validationRequired: readonly EventField[]
+  /** A larger share (0 to 1) of rejected events over `windowMs` is said loudly. */
+  readonly rejectedShare: { readonly limit: number; readonly windowMs: number }
+  readonly corruptBatches: 'wait' | 'skip'
+  /** The most that a record batch may unpack to. */
+  readonly maxBatchBytes: number
+  readonly compression: Compression
   /** How often `aggregate` and `reduce` print statistics; 0 never. */
   readonly statsIntervalMs: number
   readonly sessionTimeoutMs: number
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 }
+
+export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 
 export type EventField = 'user_id' | 'device_type' | 'device_id' | 'locale' | 'timestamp' | 'app_version' | 'ip'
 

@@ -1,3 +1,9 @@
+/**
+ * The number of the rules by which an event is accepted and read into what is counted. A release that changes them counts
+ * it up: a chunk begun by the old ones must not be rebuilt by the new ones.
+ */
+export const EVENT_RULES = 1
+
 /** Why a record enters no window: a closed list, shared by dead letters, totals and metrics. */
 export type RejectionCode =
   | 'empty_value'

@@ -1,4 +1,4 @@
-import type { RecordBatch } from '../tasks/recordBatch.ts'
+import type { RecordBatch, RecordHeader } from '../tasks/recordBatch.ts'
 import type { KafkaBatch, RawMessage } from './patches.ts'
 
 const NOTHING = new Uint8Array(0)
@@ -24,12 +24,22 @@ class MessageCursor implements RecordBatch {
   readonly #messages: readonly RawMessage[]
   #at = 0
 
+  get headerCount(): number {
+    return this.headers().length
+  }
+
   constructor(batch: KafkaBatch) {
     this.#messages = batch.messages
     this.baseOffset = Number(batch.fetchedOffset)
     this.count = batch.messages.length
     // Reaches past trailing control, aborted and compacted records, which `messages` leaves out.
     this.nextOffset = Number(batch.lastOffset()) + 1
+  }
+
+  headers(): readonly RecordHeader[] {
+    return Object.entries(this.#messages[this.#at - 1]?.headers ?? {}).flatMap(([name, values]) =>
+      (Array.isArray(values) ? values : [values]).map((value): RecordHeader => [name, value ?? null]),
+    )
   }
 
   next(): boolean {

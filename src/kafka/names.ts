@@ -5,7 +5,7 @@ type Named = Pick<Settings, 'consumerGroup' | 'generation' | 'topics'>
 
 export type Stage = 'aggregate' | 'reduce'
 
-export type TopicRole = 'source' | 'deadLetters' | 'partials' | 'results'
+export type TopicRole = 'source' | 'enriched' | 'deadLetters' | 'partials' | 'results'
 
 /** Topics that a new generation writes anew, beside those of the running one. */
 const PER_GENERATION: ReadonlySet<TopicRole> = new Set(['partials', 'results'])
@@ -27,6 +27,7 @@ export function outputTopicNames(settings: Named): Readonly<Record<OutputTopic, 
   return {
     partials: topicName(settings, 'partials'),
     results: topicName(settings, 'results'),
+    enriched: topicName(settings, 'enriched'),
     deadLetters: topicName(settings, 'deadLetters'),
   }
 }

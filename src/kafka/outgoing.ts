@@ -1,5 +1,6 @@
-import type { Message, ProducerBatch, RecordMetadata, TopicMessages } from 'kafkajs'
+import type { IHeaders, Message, ProducerBatch, RecordMetadata, TopicMessages } from 'kafkajs'
 import { TidemarkError } from '../errors.ts'
+import type { RecordHeader } from '../tasks/recordBatch.ts'
 import type { OutputRecord, OutputTopic } from '../tasks/task.ts'
 
 export type TopicNames = Readonly<Record<OutputTopic, string>>
@@ -57,22 +58,32 @@ export async function sendRequest(
 }
 
 function toMessage({ partition, key, value, headers }: OutputRecord): Message {
-  const message: Message = { key: toBuffer(key), value: value === null ? null : viewOf(value) }
+  const message: Message = { key: toBuffer(key), value: toBuffer(value) }
   if (partition !== null) message.partition = partition
-  if (headers !== undefined) {
-    message.headers = Object.fromEntries(
-      Object.entries(headers).map(([name, text]) => [name, typeof text === 'string' ? text : viewOf(text)]),
-    )
-  }
+  if (headers !== undefined) message.headers = toHeaders(headers)
   return message
 }
 
+/** kafkajs takes headers of one name together. */
+function toHeaders(headers: readonly RecordHeader[]): IHeaders {
+  const byName = new Map<string, Buffer[]>()
+  for (const [name, value] of headers) {
+    const bytes = typeof value === 'string' ? Buffer.from(value) : value === null ? NOTHING : viewOf(value)
+    const known = byName.get(name)
+    if (known === undefined) byName.set(name, [bytes])
+    else known.push(bytes)
+  }
+  return Object.fromEntries(byName)
+}
+
+const NOTHING = Buffer.alloc(0)
+
 const viewOf = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
-const toBuffer = (key: OutputRecord['key']) => (key === null || typeof key === 'string' ? key : viewOf(key))
+const toBuffer = (bytes: OutputRecord['key']) => (bytes === null || typeof bytes === 'string' ? bytes : viewOf(bytes))
 
 function sizeOf({ key, value, headers }: OutputRecord): number {
   let bytes = RECORD_OVERHEAD_BYTES + (key?.length ?? 0) + (value?.length ?? 0)
-  for (const name in headers) bytes += name.length + (headers[name]?.length ?? 0)
+  for (const [name, text] of headers ?? []) bytes += name.length + (text?.length ?? 0)
   return bytes
 }

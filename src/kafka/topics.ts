@@ -48,6 +48,7 @@ export function topicPlan(settings: Settings): readonly PlannedTopic[] {
   const aggregateBytes = Math.max(MIB, DIMENSIONS * settings.maxDimensionValues * VALUE_BYTES) + MIB / 4
   return [
     plan('source', sourcePartitions, { 'message.timestamp.type': 'CreateTime' }),
+    plan('enriched', sourcePartitions, { 'max.message.bytes': String(settings.maxEventBytes + MIB) }),
     // A dead letter is the original record and its headers: it needs more room than a source topic's 1 MiB.
     plan('deadLetters', sourcePartitions, { 'max.message.bytes': String(aggregateBytes + MIB) }),
     plan('partials', partialsPartitions, {
@@ -98,7 +99,7 @@ export async function compareAllTopics(kafka: Kafka, settings: Settings): Promis
 }
 
 const NEEDED: Readonly<Record<Stage, readonly TopicRole[]>> = {
-  aggregate: ['source', 'deadLetters', 'partials'],
+  aggregate: ['source', 'enriched', 'deadLetters', 'partials'],
   reduce: ['source', 'deadLetters', 'partials', 'results'],
 }
 
@@ -107,11 +108,44 @@ const NEEDED: Readonly<Record<Stage, readonly TopicRole[]>> = {
  * is missing or would make its counts wrong
  */
 export async function verifyTopicsForRole(kafka: Kafka, settings: Settings, role: Stage): Promise<void> {
-  const names = new Set(NEEDED[role].map(needed => topicName(settings, needed)))
+  const needed = NEEDED[role].filter(needed => needed !== 'enriched' || settings.enriched.enabled)
+  const names = new Set(needed.map(needed => topicName(settings, needed)))
   const fatal = (await compareAllTopics(kafka, settings)).filter(({ topic, fatal }) => fatal && names.has(topic))
   if (fatal.length === 0) return
   const code = fatal.some(({ kind }) => kind === 'partitions') ? 'refused_partition_count' : 'refused_topic'
   throw new TidemarkError(code, `${role} cannot start: ${fatal.map(({ text }) => text).join('; ')}`)
+}
+
+/** What writers have to know of a topic. */
+export type TopicFacts = {
+  readonly partitions: number
+  /** The longest record batch that the topic takes. */
+  readonly maxMessageBytes: number
+}
+
+/**
+ * Asks the brokers for the facts of the roles' topics.
+ * @throws TidemarkError `refused_topic` when one does not exist
+ */
+export async function readTopicFacts<R extends TopicRole>(
+  kafka: Kafka,
+  settings: Settings,
+  roles: readonly R[],
+): Promise<Readonly<Record<R, TopicFacts>>> {
+  return await withAdmin(kafka, async admin => {
+    const names = roles.map(role => topicName(settings, role))
+    const counts = await fetchPartitionCounts(admin, names)
+    const facts = roles.map(async (role, index) => {
+      const name = names[index] as string
+      const partitions = counts.get(name)
+      if (partitions === undefined) {
+        throw new TidemarkError('refused_topic', `topic ${name} does not exist; ${REMEDY} to create it`)
+      }
+      const config = await fetchTopicConfig(admin, name)
+      return [role, { partitions, maxMessageBytes: Number(config['max.message.bytes'] ?? MIB) }] as const
+    })
+    return Object.fromEntries(await Promise.all(facts)) as Record<R, TopicFacts>
+  })
 }
 
 async function createTopics(admin: Admin, topics: readonly PlannedTopic[]): Promise<void> {

@@ -22,6 +22,8 @@ export type RunnerOptions<T extends Task> = {
   readonly factory: TaskFactory<T>
   readonly ports: PartitionPorts
   readonly idleTimeoutMs: number
+  /** Outputs that come to more than this are told at once. */
+  readonly flushMaxBytes: number
   /** Wall clock, epoch milliseconds. */
   readonly now: () => number
   /** Waits between tries of a restore. */
@@ -48,8 +50,8 @@ const BEYOND_LOG_TRIES = 5
 const WORTH_ANOTHER_TRY: ReadonlySet<ErrorCode> = new Set(['fenced', 'unassigned', 'delivery_failed', 'unreachable'])
 const FIRST_WAIT_MS = 100
 const LONGEST_WAIT_MS = 5_000
-/** Outputs waiting in a task before records are held back until they are told. */
-const MAX_PENDING = 4_000
+/** So many times FLUSH_MAX_BYTES may wait while a flush is under way; then records are held back until it ends. */
+const HOLD_BACK_FACTOR = 2
 
 /** One owner's life with one partition: restore, process, capture, send, commit; on any doubt, begin again. */
 export class PartitionRunner<T extends Task> {
@@ -119,7 +121,7 @@ export class PartitionRunner<T extends Task> {
       this.#ports.seek(task.position)
       return
     }
-    this.#guarded(() => task.process(batch))
+    this.#guarded(() => task.process(batch, this.#options.now()))
   }
 
   /** The log holds nothing readable between `from` and `to`. */
@@ -143,6 +145,7 @@ export class PartitionRunner<T extends Task> {
     if (this.#resuming > 0 || this.#state !== 'running' || !this.#task?.live) return Promise.resolve()
     this.#flushing = this.#flush(this.#task).finally(() => {
       this.#flushing = null
+      this.#flushIfFull()
     })
     return this.#flushing
   }
@@ -195,6 +198,10 @@ export class PartitionRunner<T extends Task> {
       this.#fatal(error)
       return
     }
+    if (this.#heldBack) {
+      this.#heldBack = false
+      this.#ports.resume()
+    }
     // In the same synchronous step as the capture: no record of the old position may come in between.
     const seekTo = task.takeSeek()
     if (seekTo !== null) this.#ports.seek(seekTo)
@@ -220,10 +227,6 @@ export class PartitionRunner<T extends Task> {
     this.#failures = 0
     this.#options.on.delivered?.(capture)
     for (const notice of capture.notices) this.#options.on.notice?.(notice)
-    if (this.#heldBack) {
-      this.#heldBack = false
-      this.#ports.resume()
-    }
   }
 
   async #startOver(error: unknown): Promise<void> {
@@ -295,10 +298,18 @@ export class PartitionRunner<T extends Task> {
       return
     }
     this.#noticeLive(task)
-    if (task.pending > MAX_PENDING && task.live && !this.#heldBack) {
+    this.#flushIfFull()
+  }
+
+  /** Bounds what waits: one flush's worth under way, and at most HOLD_BACK_FACTOR times that behind it. */
+  #flushIfFull(): void {
+    const task = this.#task
+    const { flushMaxBytes } = this.#options
+    if (!task?.live || task.pendingBytes <= flushMaxBytes) return
+    if (this.#flushing === null) void this.flush()
+    else if (!this.#heldBack && task.pendingBytes > HOLD_BACK_FACTOR * flushMaxBytes) {
       this.#heldBack = true
       this.#ports.pause()
-      void this.flush()
     }
   }
 

@@ -8,6 +8,7 @@ export type WorkerOptions<T extends Task> = {
   readonly factory: TaskFactory<T>
   readonly flushIntervalMs: number
   readonly idleTimeoutMs: number
+  readonly flushMaxBytes: number
   /** Joins the group with the given listener. */
   readonly join: (listener: GroupListener) => Group
   readonly readCommit: (partition: number) => Promise<Commit | null>
@@ -131,7 +132,7 @@ export class Worker<T extends Task> {
   }
 
   #own(partition: number): PartitionRunner<T> {
-    const { on, factory, idleTimeoutMs } = this.#options
+    const { on, factory, idleTimeoutMs, flushMaxBytes } = this.#options
     const delivery = this.#options.createDelivery(partition, async commit => {
       if (this.#epoch === null) throw new TidemarkError('fenced', 'the assignment is over')
       await this.#group.commit(this.#epoch, partition, commit)
@@ -141,6 +142,7 @@ export class Worker<T extends Task> {
       factory,
       ports: this.#ports(partition, delivery),
       idleTimeoutMs,
+      flushMaxBytes,
       now: () => this.#now(),
       sleep,
       sourcePartitions: () => this.#ranges.length,

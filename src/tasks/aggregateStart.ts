@@ -3,6 +3,7 @@ import { TidemarkError } from '../errors.ts'
 import type { EventRules } from '../events/parse.ts'
 import { addGap, type Gap } from '../windows/gaps.ts'
 import { type AggregateCommit, decodeAggregateCommit } from './aggregateCommit.ts'
+import type { EventOutputSettings } from './eventOutputs.ts'
 import type { Totals } from './messages.ts'
 import type { Commit, LogRange } from './task.ts'
 
@@ -17,6 +18,7 @@ export type AggregateTaskSettings = EventRules & {
   /** Progress is told at least this often. */
   readonly idleTimeoutMs: number
   readonly limits: AggregateLimits
+  readonly outputs: EventOutputSettings
 }
 
 /** Where and how a task begins. */

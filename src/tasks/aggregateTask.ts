@@ -2,13 +2,14 @@ import { Aggregate } from '../aggregate/aggregate.ts'
 import { invariant, TidemarkError } from '../errors.ts'
 import type { RejectionCode } from '../events/codes.ts'
 import { createEventParser, type EventParser, emptyEvent } from '../events/parse.ts'
-import type { Gap } from '../windows/gaps.ts'
+import { addGap, type Gap } from '../windows/gaps.ts'
 import { closedThrough, windowEndMs, windowIndexOf } from '../windows/windows.ts'
 import { encodeAggregateCommit } from './aggregateCommit.ts'
 import { type AggregateStart, type AggregateTaskSettings, chunkStart, startOf } from './aggregateStart.ts'
-import { encodeMessage, type ProgressMessage, type Totals } from './messages.ts'
-import type { RecordBatch } from './recordBatch.ts'
-import type { Capture, CaptureInput, Commit, Notice, OutputRecord, Task, TaskFactory } from './task.ts'
+import { EventOutputs } from './eventOutputs.ts'
+import { copyTotals, encodeMessage, type ProgressMessage, type Totals, totalsSince } from './messages.ts'
+import type { CorruptRange, RecordBatch } from './recordBatch.ts'
+import type { Capture, CaptureInput, Commit, Notice, OutputRecord, Tally, Task, TaskFactory } from './task.ts'
 
 /** A window of the present chunk. */
 type OpenWindow = {
@@ -22,13 +23,19 @@ type OpenWindow = {
   readonly aggregate: Aggregate
 }
 
-/** A window of a finished chunk whose last partial is still to be told. */
-type SealedWindow = { readonly record: OutputRecord }
+/** What has to be told and committed by itself before anything that comes after it. */
+type FirstWord = {
+  readonly records: readonly OutputRecord[]
+  readonly progress: ProgressMessage
+  readonly commit: Commit
+}
 
 /** Rejections named in one capture's notices; the totals count them all. */
 const NOTICES_PER_CAPTURE = 5
 /** Windows held during a replay before those that are closed and told are let go. */
 const PRUNE_ABOVE = 1024
+/** About what a partial comes to. */
+const PARTIAL_BYTES = 512
 
 /**
  * One source partition: folds its records into windows and says, at each capture, what its prefix adds up to. A pure
@@ -53,19 +60,23 @@ export class AggregateTask implements Task {
   #clockAtFrom: number
   #chunkEnd: number
   readonly #windows = new Map<number, OpenWindow>()
-  #sealed: SealedWindow[] = []
-  #pending = 0
+  /** The last partials of windows of finished chunks, still to be told. */
+  #sealed: OutputRecord[] = []
+  #pendingPartials = 0
+  readonly #outputs: EventOutputs
   #processed = 0
   #pruneAt = PRUNE_ABOVE
 
   readonly #totals: Totals
-  readonly #gaps: readonly Gap[]
+  /** The totals as of the last capture. */
+  #tallied: Tally
+  #gaps: readonly Gap[]
   /**
    * A (sub-)chunk that no commit names is committed before its first partial: else a crash between the two would let the
    * next owner begin another sub-chunk that counts the same events once more. Its gap is told before, too: else a result
    * could count what came after the gap and not know of it.
    */
-  #first: { readonly commit: Commit; readonly progress: ProgressMessage } | null = null
+  readonly #first: FirstWord[] = []
 
   #lastTold: { closed: number; of: number; idle: boolean; at: number } | null = null
   #notices: Notice[] = []
@@ -73,7 +84,8 @@ export class AggregateTask implements Task {
   constructor(settings: AggregateTaskSettings, partition: number, start: AggregateStart) {
     this.#settings = settings
     this.#partition = partition
-    this.#parse = createEventParser(settings)
+    this.#parse = createEventParser(settings, settings.outputs.enriched !== null)
+    this.#outputs = new EventOutputs(settings.outputs, partition)
     this.#position = start.position
     this.#committed = start.committed
     this.#committedClock = start.committedClock
@@ -81,15 +93,12 @@ export class AggregateTask implements Task {
     this.#from = start.from
     this.#clockAtFrom = start.clockAtFrom
     this.#chunkEnd = chunkStart(start.from, settings.chunkSize) + settings.chunkSize
-    this.#totals = {
-      accepted: start.totals.accepted,
-      late: start.totals.late,
-      rejected: { ...start.totals.rejected },
-    }
+    this.#totals = copyTotals(start.totals)
+    this.#tallied = copyTotals(this.#totals)
     this.#gaps = start.gaps
     if (start.newGap !== null) this.#notices.push({ kind: 'gap', from: start.newGap.from, to: start.newGap.to })
     // Made now: at this moment nothing past the committed offset is counted.
-    if (start.commitFirst) this.#first = { commit: this.#commit(), progress: this.#progress(0, null) }
+    if (start.commitFirst) this.#tellFirst([])
     this.#arriveIfThere()
   }
 
@@ -101,9 +110,8 @@ export class AggregateTask implements Task {
     return this.#arrived
   }
 
-  /** Partials waiting to be told: the runtime flushes early and holds back records when there are too many. */
-  get pending(): number {
-    return this.#pending
+  get pendingBytes(): number {
+    return this.#pendingPartials * PARTIAL_BYTES + this.#outputs.bytes
   }
 
   /** Records processed by this owner, replayed ones too. */
@@ -116,12 +124,12 @@ export class AggregateTask implements Task {
     for (const window of this.#windows.values()) yield window.aggregate
   }
 
-  process(batch: RecordBatch): void {
+  process(batch: RecordBatch, now: number): void {
     while (batch.next()) {
       const offset = batch.offset
       if (offset < this.#position) continue
       this.#reach(offset)
-      this.#record(batch, offset)
+      this.#record(batch, offset, now)
       this.#position = offset + 1
       this.#processed++
     }
@@ -133,36 +141,71 @@ export class AggregateTask implements Task {
     this.#arriveIfThere()
   }
 
+  /**
+   * The lost range ends the present (sub-)chunk as a log start that has moved does: what comes behind it is counted apart
+   * from what came before, and results that it may belong to say so. While an earlier owner's part is being read again,
+   * what that one has told holds, and only offsets that nobody has told of are lost.
+   */
+  skipCorrupt(range: CorruptRange, now: number): void {
+    this.skipTo(range.from)
+    const from = this.#position
+    if (from >= this.#chunkEnd) this.#startChunk(from)
+    const records = this.#arrived ? this.#takeRecords(from) : []
+    const lost = { from: this.#arrived ? from : this.#committed, to: Math.max(range.to, this.#committed) }
+    this.#windows.clear()
+    this.#sealed = []
+    if (!this.#arrived) this.#clock = this.#committedClock
+    this.#arrived = true
+    this.#position = lost.to
+    this.#startChunkAt(lost.to)
+    if (lost.to > lost.from) {
+      const untilMs = now + this.#settings.maxFutureSkewMs + this.#settings.allowedLatenessMs
+      this.#gaps = addGap(this.#gaps, { ...lost, clockBefore: this.#clock, untilMs })
+      this.#notices.push({ kind: 'gap', ...lost })
+      this.#outputs.corrupt(range, now)
+      records.push(...this.#outputs.take())
+    }
+    this.#tellFirst(records)
+  }
+
   takeSeek(): number | null {
     return null
   }
 
   capture(input: CaptureInput): Capture | null {
     invariant(this.#arrived, 'a capture before the committed offset is reached')
-    if (this.#first !== null) {
-      const { commit, progress } = this.#first
-      this.#first = null
-      const told = this.#toAllPartitions({ ...progress, of: input.sourcePartitions })
-      return { stages: [told], commit, notices: this.#takeNotices() }
+    const first = this.#first.shift()
+    if (first !== undefined) {
+      const told = this.#toAllPartitions({ ...first.progress, of: input.sourcePartitions })
+      return { stages: [first.records, told], commit: first.commit, ...this.#takeReport() }
     }
     if (this.#position >= this.#chunkEnd) this.#startChunk(this.#position)
-    const partials = this.#sealed.map(sealed => sealed.record)
-    this.#sealed = []
-    this.#pending = 0
     const closed = closedThrough(this.#clock, this.#settings.windowSizeMs, this.#settings.allowedLatenessMs)
-    for (const [index, window] of this.#windows) {
-      if (window.dirty) partials.push(this.#partialRecord(index, window, this.#position))
-      window.dirty = false
-      if (index <= closed) this.#windows.delete(index)
-    }
+    const records = this.#takeRecords(this.#position)
+    for (const index of this.#windows.keys()) if (index <= closed) this.#windows.delete(index)
     const progress = this.#progressIfDue(input, closed)
-    if (partials.length === 0 && progress.length === 0 && this.#position === this.#committed) return null
+    if (records.length === 0 && progress.length === 0 && this.#position === this.#committed) return null
     this.#committed = this.#position
-    return {
-      stages: [partials, progress],
-      commit: this.#commit(),
-      notices: this.#takeNotices(),
+    return { stages: [records, progress], commit: this.#commit(), ...this.#takeReport() }
+  }
+
+  /** What waits to be sent, each dirty window's partial through `through`: partials first, then events and letters. */
+  #takeRecords(through: number): OutputRecord[] {
+    const records = this.#sealed
+    this.#sealed = []
+    this.#pendingPartials = 0
+    for (const [index, window] of this.#windows) {
+      if (window.dirty) records.push(this.#partialRecord(index, window, through))
+      window.dirty = false
     }
+    for (const record of this.#outputs.take()) records.push(record)
+    return records
+  }
+
+  /** Has the present position committed, and progress told, before anything else is. */
+  #tellFirst(records: readonly OutputRecord[]): void {
+    this.#committed = this.#position
+    this.#first.push({ records, progress: this.#progress(0, null), commit: this.#commit() })
   }
 
   /** What must hold before the record at `offset` is processed. */
@@ -186,17 +229,17 @@ export class AggregateTask implements Task {
     this.#arrived = true
   }
 
-  #record(batch: RecordBatch, offset: number): void {
+  #record(batch: RecordBatch, offset: number, now: number): void {
     const event = this.#event
     const told = offset < this.#committed
     const code = this.#parse(batch.valueBytes, batch.valueStart, batch.valueEnd, event, batch.header)
     if (code !== null) {
-      if (!told) this.#reject(code, offset)
+      if (!told) this.#refuse(batch, code, now)
       return
     }
     const { windowSizeMs, allowedLatenessMs, maxFutureSkewMs } = this.#settings
     if (event.timeMs > batch.timestamp + maxFutureSkewMs) {
-      if (!told) this.#reject('future_timestamp', offset)
+      if (!told) this.#refuse(batch, 'future_timestamp', now)
       return
     }
     const index = windowIndexOf(event.timeMs, windowSizeMs)
@@ -206,12 +249,16 @@ export class AggregateTask implements Task {
       window.last = offset + 1
       if (!told) {
         this.#totals.accepted++
+        this.#outputs.accepted(batch, event, now)
         if (!window.dirty) {
           window.dirty = true
-          this.#pending++
+          this.#pendingPartials++
         }
       }
-    } else if (!told) this.#totals.late++
+    } else if (!told) {
+      this.#totals.late++
+      this.#outputs.rejected(batch, 'late', now)
+    }
     const advance = event.timeMs < batch.timestamp ? event.timeMs : batch.timestamp
     if (advance > this.#clock) this.#clock = advance
   }
@@ -239,6 +286,11 @@ export class AggregateTask implements Task {
     this.#pruneAt = Math.max(PRUNE_ABOVE, 2 * this.#windows.size)
   }
 
+  #refuse(batch: RecordBatch, code: RejectionCode, now: number): void {
+    this.#reject(code, batch.offset)
+    this.#outputs.rejected(batch, code, now)
+  }
+
   #reject(code: RejectionCode, offset: number): void {
     this.#totals.rejected[code] = (this.#totals.rejected[code] ?? 0) + 1
     if (this.#notices.length < NOTICES_PER_CAPTURE) this.#notices.push({ kind: 'rejected', offset, code })
@@ -247,12 +299,17 @@ export class AggregateTask implements Task {
   /** Ends the present chunk: its windows have their last word at its end, and the next chunk counts from nothing. */
   #startChunk(offset: number): void {
     for (const [index, window] of this.#windows) {
-      if (window.dirty) this.#sealed.push({ record: this.#partialRecord(index, window, this.#chunkEnd) })
+      if (window.dirty) this.#sealed.push(this.#partialRecord(index, window, this.#chunkEnd))
     }
     this.#windows.clear()
-    this.#from = chunkStart(offset, this.#settings.chunkSize)
+    this.#startChunkAt(chunkStart(offset, this.#settings.chunkSize))
+  }
+
+  /** @param from a chunk's start, or the offset in a chunk at which a sub-chunk begins */
+  #startChunkAt(from: number): void {
+    this.#from = from
     this.#clockAtFrom = this.#clock
-    this.#chunkEnd = this.#from + this.#settings.chunkSize
+    this.#chunkEnd = chunkStart(from, this.#settings.chunkSize) + this.#settings.chunkSize
   }
 
   #partialRecord(index: number, window: OpenWindow, through: number): OutputRecord {
@@ -291,7 +348,6 @@ export class AggregateTask implements Task {
   }
 
   #progress(of: number, idleAsOf: number | null): ProgressMessage {
-    const { accepted, late, rejected } = this.#totals
     return {
       kind: 'progress',
       generation: this.#settings.generation,
@@ -300,7 +356,7 @@ export class AggregateTask implements Task {
       through: this.#position,
       clock: this.#clock,
       idleAsOf,
-      totals: { accepted, late, rejected: { ...rejected } },
+      totals: copyTotals(this.#totals),
       gaps: this.#gaps,
     }
   }
@@ -337,10 +393,12 @@ export class AggregateTask implements Task {
     })
   }
 
-  #takeNotices(): readonly Notice[] {
+  #takeReport(): Pick<Capture, 'tally' | 'notices'> {
     const notices = this.#notices
     this.#notices = []
-    return notices
+    const tally = totalsSince(this.#totals, this.#tallied)
+    this.#tallied = copyTotals(this.#totals)
+    return { tally, notices }
   }
 }
 

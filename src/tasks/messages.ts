@@ -1,11 +1,26 @@
 import type { AggregateJson } from '../aggregate/aggregate.ts'
 import type { Gap } from '../windows/gaps.ts'
+import type { Tally } from './task.ts'
 
 /** Cumulative since the generation began: accepted + late + the sum of rejected = records delivered. */
 export type Totals = {
   accepted: number
   late: number
   rejected: Record<string, number>
+}
+
+export function copyTotals({ accepted, late, rejected }: Tally): Totals {
+  return { accepted, late, rejected: { ...rejected } }
+}
+
+/** What has come to `now` since `before`; lists no zeros. */
+export function totalsSince(now: Totals, before: Tally): Tally {
+  const rejected = Object.entries(now.rejected).map(([code, count]) => [code, count - (before.rejected[code] ?? 0)])
+  return {
+    accepted: now.accepted - before.accepted,
+    late: now.late - before.late,
+    rejected: Object.fromEntries(rejected.filter(([, count]) => count !== 0)),
+  }
 }
 
 /**

@@ -1,3 +1,6 @@
+/** A record's header. Names may repeat within a record; the last of a name counts. */
+export type RecordHeader = readonly [name: string, value: string | Uint8Array | null]
+
 /**
  * Records of one partition in offset order, read by a cursor so that no object is made for each record. Fields hold
  * byte ranges of `bytes` until the next call of `next`.
@@ -27,4 +30,11 @@ export interface RecordBatch {
   readonly valueEnd: number
   /** The current record's last header of that name as text, null when it has none. */
   readonly header: (name: string) => string | null
+  /** How many headers the current record has. */
+  readonly headerCount: number
+  /** All of the current record's headers in their order; their bytes are good as long as the batch's. */
+  headers(): readonly RecordHeader[]
 }
+
+/** A record batch that cannot be read: offsets [from, to), and what the log holds there as far as it is known. */
+export type CorruptRange = { readonly from: number; readonly to: number; readonly bytes: Uint8Array | null }

@@ -13,6 +13,7 @@ export type ReduceTaskSettings = {
   readonly limits: AggregateLimits
   /** The partials topic's name, for the headers of dead letters. */
   readonly partialsTopic: string
+  readonly deadLetterPartitions: number
 }
 
 /** The least MAX_WINDOWS: the windows within the correction horizon, and one more. */

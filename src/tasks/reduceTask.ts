@@ -33,6 +33,8 @@ type Parking = { fromWindow: number; position: number }
 type LatePartial = { readonly partial: PartialMessage; readonly position: number; readonly appendedAt: number }
 
 const NOTICES_PER_CAPTURE = 5
+/** About what the letter of a late partial comes to. */
+const LETTER_BYTES = 1024
 const encoder = new TextEncoder()
 
 /**
@@ -76,8 +78,8 @@ export class ReduceTask implements Task {
     return this.#position >= this.#committed && this.#seekTo === null
   }
 
-  get pending(): number {
-    return this.#late.size
+  get pendingBytes(): number {
+    return this.#late.size * LETTER_BYTES
   }
 
   /** How many windows are held: at most MAX_WINDOWS. */
@@ -137,7 +139,7 @@ export class ReduceTask implements Task {
     this.#unparkIfRoom()
     const notices = this.#notices
     this.#notices = []
-    return { stages: [outputs], commit, notices }
+    return { stages: [outputs], commit, tally: null, notices }
   }
 
   #record(batch: RecordBatch, offset: number): void {
@@ -312,18 +314,21 @@ export class ReduceTask implements Task {
   #deadLetter({ partial, position, appendedAt }: LatePartial, now: number): OutputRecord {
     return {
       topic: 'deadLetters',
-      partition: partial.p,
+      partition: partial.p % this.#settings.deadLetterPartitions,
       key: `${partial.w}/${partial.p}/${partial.from}`,
       value: encoder.encode(JSON.stringify(partial)),
-      headers: {
-        'error.code': 'partial_too_late',
-        'error.message': `a partial of source partition ${partial.p} through offset ${partial.through} came after its window was forgotten: what it counts past the coverage of the window's last result is in no result`,
-        'source.topic': this.#settings.partialsTopic,
-        'source.partition': String(this.#partition),
-        'source.offset': String(position),
-        'source.timestamp': String(appendedAt),
-        'failed.at': new Date(now).toISOString(),
-      },
+      headers: [
+        ['error.code', 'partial_too_late'],
+        [
+          'error.message',
+          `a partial of source partition ${partial.p} through offset ${partial.through} came after its window was forgotten: what it counts past the coverage of the window's last result is in no result`,
+        ],
+        ['source.topic', this.#settings.partialsTopic],
+        ['source.partition', String(this.#partition)],
+        ['source.offset', String(position)],
+        ['source.timestamp', String(appendedAt)],
+        ['failed.at', new Date(now).toISOString()],
+      ],
     }
   }
 

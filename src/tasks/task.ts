@@ -1,4 +1,4 @@
-import type { RecordBatch } from './recordBatch.ts'
+import type { CorruptRange, RecordBatch, RecordHeader } from './recordBatch.ts'
 
 /**
  * What a task has to say to the outside, in the order in which it must be said. Each stage is acknowledged by the
@@ -9,8 +9,17 @@ export type Capture = {
   /** Record lists to be sent one after the other: a stage is acknowledged before the next is sent. */
   readonly stages: readonly (readonly OutputRecord[])[]
   readonly commit: Commit
+  /** What was made of the source records since the capture before: added up by metrics. Null for a task that makes nothing of events. */
+  readonly tally: Tally | null
   /** What people should hear of: logged and counted once the capture is delivered. */
   readonly notices: readonly Notice[]
+}
+
+/** Counts of records by what became of them. */
+export type Tally = {
+  readonly accepted: number
+  readonly late: number
+  readonly rejected: Readonly<Record<string, number>>
 }
 
 /** Something worth a log line, without personal data. */
@@ -28,12 +37,13 @@ export type OutputRecord = {
   readonly partition: number | null
   /** UTF-8 text, raw bytes (a dead letter's original ones), or null for no key. */
   readonly key: string | Uint8Array | null
-  /** Bytes, or null for a tombstone. */
-  readonly value: Uint8Array | null
-  readonly headers?: Readonly<Record<string, string | Uint8Array>>
+  /** UTF-8 text, raw bytes, or null for a tombstone. */
+  readonly value: string | Uint8Array | null
+  /** In this order; a name may come more than once. */
+  readonly headers?: readonly RecordHeader[]
 }
 
-export type OutputTopic = 'partials' | 'results' | 'deadLetters'
+export type OutputTopic = 'partials' | 'results' | 'enriched' | 'deadLetters'
 
 /** The atomic statement that a task leaves behind: everything below `offset` is processed and acknowledged. */
 export type Commit = {
@@ -66,14 +76,22 @@ export type CaptureInput = {
 export interface Task {
   /** The next offset to be processed: one past the last record or skipped offset. */
   readonly position: number
-  /** Outputs waiting for the next capture: past a bound the runtime captures early and holds back records. */
-  readonly pending: number
+  /** About how many bytes wait for the next capture: past a bound the runtime captures early and holds back records. */
+  readonly pendingBytes: number
   /** False while records below the committed offset are being replayed; nothing may be captured until then. */
   readonly live: boolean
-  /** Processes records [from, to) of a batch; the batch's first unprocessed record must be at or past `position`. */
-  process(batch: RecordBatch): void
+  /**
+   * Processes records [from, to) of a batch; the batch's first unprocessed record must be at or past `position`.
+   * @param now wall clock, epoch milliseconds, for outputs that tell when they were made; it decides nothing
+   */
+  process(batch: RecordBatch, now: number): void
   /** The log holds no (readable) record between `position` and `offset`: control batches, aborted or compacted ones. */
   skipTo(offset: number): void
+  /**
+   * Goes on behind a record batch that cannot be read, saying what is lost by it. Everything before it must have been
+   * processed. A task without this can only wait for it.
+   */
+  skipCorrupt?(range: CorruptRange, now: number): void
   /**
    * Everything to be told, in one synchronous step; records processed later belong to the next capture. Null when
    * nothing has changed since the last one. Only to be called while `live`. What is captured must be sent and

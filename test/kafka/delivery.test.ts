@@ -11,6 +11,7 @@ import {
 } from '../../src/kafka/delivery.ts'
 import { withAdmin } from '../../src/kafka/topics.ts'
 import type { Delivery } from '../../src/runtime/ports.ts'
+import type { RecordHeader } from '../../src/tasks/recordBatch.ts'
 import type { Commit, OutputRecord } from '../../src/tasks/task.ts'
 
 const PARTITIONS = 3
@@ -45,7 +46,12 @@ async function createTopic(name: string): Promise<void> {
 }
 
 const group = () => `${topic}-group`
-const names = () => ({ partials: topic, results: `${topic}-results`, deadLetters: `${topic}-dead` })
+const names = () => ({
+  partials: topic,
+  results: `${topic}-results`,
+  enriched: `${topic}-enriched`,
+  deadLetters: `${topic}-dead`,
+})
 const owner = (): Delivery =>
   createTransactionalDelivery({
     kafka: client(),
@@ -161,7 +167,10 @@ test('at least once: records are acknowledged, keyed as by the Java client, whol
   // kafkajs drops these and reports success.
   const nowhere = delivery.send([record('lost', { partition: PARTITIONS })])
   await expect(nowhere).rejects.toMatchObject({ code: 'delivery_failed', retriable: true })
-  const headers = { text: 'plain', bytes: new Uint8Array([0, 255]) }
+  const headers: RecordHeader[] = [
+    ['text', 'plain'],
+    ['bytes', new Uint8Array([0, 255])],
+  ]
   // Kafka's UtilsTest: murmur2 of '21' is -973,932,308; its lower 31 bits are 1,173,551,340, mod 3 = 0.
   await delivery.send([
     record('x', { partition: null, key: '21', headers }),

@@ -12,7 +12,7 @@ import { withAdmin } from '../../src/kafka/topics.ts'
 import type { Group } from '../../src/runtime/ports.ts'
 
 const SESSION_MS = 6_000
-const TOPIC_NAMES = { partials: 'unused', results: 'unused', deadLetters: 'unused' }
+const TOPIC_NAMES = { partials: 'unused', results: 'unused', enriched: 'unused', deadLetters: 'unused' }
 
 let broker: EmbeddedKafka
 let settings: KafkaSettings

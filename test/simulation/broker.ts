@@ -1,6 +1,8 @@
 import { TidemarkError } from '../../src/errors.ts'
-import type { RecordBatch } from '../../src/tasks/recordBatch.ts'
+import type { RecordBatch, RecordHeader } from '../../src/tasks/recordBatch.ts'
 import type { Commit, OutputRecord } from '../../src/tasks/task.ts'
+
+import { headerOf } from './eventJudge.ts'
 
 export type LogRecord = {
   readonly offset: number
@@ -92,6 +94,8 @@ export class Broker {
   readonly partials: Log[] = []
   readonly results: Log[] = []
   readonly letters: Log[] = []
+  /** Enriched events and dead letters of events, by source partition. */
+  readonly events: Log[] = []
   readonly commits = new Map<string, Commit>()
   readonly #producers = new Map<string, Producer>()
   readonly #on: BrokerListener
@@ -119,7 +123,7 @@ export class Broker {
     if (open === null) throw new TidemarkError('delivery_failed', 'no transaction has begun')
     for (const output of outputs) {
       const log = this.#logOf(output, reader)
-      const record = log.append(output.value, this.now, this.now, open)
+      const record = log.append(bytesOf(output), this.now, this.now, open)
       open.records.push({ log, record, output })
     }
   }
@@ -137,7 +141,7 @@ export class Broker {
   send(slot: string, reader: number, outputs: readonly OutputRecord[]): void {
     for (const output of outputs) {
       const log = this.#logOf(output, reader)
-      this.#on.published(slot, log, log.append(output.value, this.now, this.now, null), output)
+      this.#on.published(slot, log, log.append(bytesOf(output), this.now, this.now, null), output)
     }
   }
 
@@ -149,6 +153,10 @@ export class Broker {
   /** Results and dead letters lie in one partition for each reducer: their keys never mix. */
   #logOf(output: OutputRecord, reader: number): Log {
     if (output.topic === 'partials') return this.partials[output.partition as number] as Log
+    if (output.topic === 'enriched' || headerOf(output, 'source.topic') === 'source') {
+      this.events[reader] ??= new Log('events', reader)
+      return this.events[reader]
+    }
     return (output.topic === 'results' ? this.results : this.letters)[reader] as Log
   }
 
@@ -196,6 +204,7 @@ export class SimulatedBatch implements RecordBatch {
   valueStart = -1
   valueEnd = -1
   readonly header = (): null => null
+  readonly headerCount = 0
   readonly records: readonly LogRecord[]
   #at = 0
 
@@ -204,6 +213,10 @@ export class SimulatedBatch implements RecordBatch {
     this.nextOffset = nextOffset
     this.records = records
     this.count = records.length
+  }
+
+  headers(): readonly RecordHeader[] {
+    return []
   }
 
   next(): boolean {
@@ -221,4 +234,8 @@ export class SimulatedBatch implements RecordBatch {
   again(): SimulatedBatch {
     return new SimulatedBatch(this.baseOffset, this.nextOffset, this.records)
   }
+}
+
+function bytesOf({ value }: OutputRecord): Uint8Array | null {
+  return typeof value === 'string' ? Buffer.from(value) : value
 }

@@ -1,5 +1,6 @@
 import type { Commit, OutputRecord } from '../../src/tasks/task.ts'
 import type { BrokerListener, Log, LogRecord } from './broker.ts'
+import { EventJudge, headerOf } from './eventJudge.ts'
 import { check } from './failure.ts'
 import { IDLE_MS, type Plan } from './plan.ts'
 import { ResultJudge } from './resultJudge.ts'
@@ -48,6 +49,7 @@ export class Judge implements BrokerListener {
   readonly plan: Plan
   readonly truths: Truth[] = []
   readonly results: ResultJudge
+  readonly events: EventJudge
   /** What partials told, by window and source, in the order in which they became readable. */
   readonly told = new Map<string, Range[]>()
   readonly progress: SeenProgress[][] = []
@@ -56,6 +58,7 @@ export class Judge implements BrokerListener {
   constructor(plan: Plan) {
     this.plan = plan
     this.results = new ResultJudge(this)
+    this.events = new EventJudge(plan)
     for (let r = 0; r < plan.reducers; r++) this.progress.push([])
   }
 
@@ -68,10 +71,14 @@ export class Judge implements BrokerListener {
   }
 
   published(_slot: string, log: Log, record: LogRecord, output: OutputRecord): void {
+    if (output.topic === 'enriched' || headerOf(output, 'source.topic') === 'source') {
+      this.events.published(this.truth(Number(headerOf(output, 'source.partition'))), output)
+      return
+    }
     const json = JSON.parse(decoder.decode(record.value as Uint8Array))
     if (output.topic === 'results') this.results.published(log.number, json)
     else if (output.topic === 'deadLetters') {
-      this.results.lettered(log.number, json, Number(output.headers?.['source.offset']))
+      this.results.lettered(log.number, json, Number(headerOf(output, 'source.offset')))
     } else if (json.kind === 'partial') this.#partial(log.number, json)
     else this.#progressed(log.number, json, record)
   }
@@ -183,6 +190,7 @@ export class Judge implements BrokerListener {
     check('replay-bounded', r[0] <= offset && r[0] >= chunk, () => `${what}: replayFrom ${r[0]}, chunk ${chunk}`)
     const below = truth.countBelow(offset)
     this.#checkTold('commit-truth', what, truth, fold, fold.committedBelow, below, null)
+    this.events.checkTold(what, truth, fold, fold.committedBelow, below)
     fold.committedBelow = Math.max(fold.committedBelow, below)
   }
 

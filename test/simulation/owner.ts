@@ -3,7 +3,7 @@ import { PartitionRunner } from '../../src/runtime/partitionRunner.ts'
 import type { PartitionPorts } from '../../src/runtime/ports.ts'
 import type { Commit, LogRange, OutputRecord, Task, TaskFactory } from '../../src/tasks/task.ts'
 import type { Broker, Log, SimulatedBatch } from './broker.ts'
-import { IDLE_MS } from './plan.ts'
+import { FLUSH_MAX_BYTES, IDLE_MS } from './plan.ts'
 
 /** A call of an owner that only the scheduler can end. Its effect and its answer are two steps. */
 export type Call = {
@@ -82,6 +82,7 @@ export class Owner {
       factory: options.slot.factory,
       ports: this.#ports(),
       idleTimeoutMs: IDLE_MS,
+      flushMaxBytes: FLUSH_MAX_BYTES,
       now: () => this.now(),
       sleep: () => this.#call('sleep', () => undefined),
       sourcePartitions: () => this.knownPartitions,

@@ -5,6 +5,9 @@ export const WINDOW_MS = 10
 export const SKEW_MS = 30
 export const IDLE_MS = 20
 export const MAX_EVENT_BYTES = 200
+export const MAX_LETTER_BYTES = 10_000
+/** What about ten events come to. */
+export const FLUSH_MAX_BYTES = 3_000
 /** When every run begins, epoch milliseconds: late enough that numbers are read as milliseconds. */
 export const BEGIN_MS = 1_700_000_000_000
 

@@ -5,7 +5,7 @@ import { Broker, Log } from './broker.ts'
 import { check } from './failure.ts'
 import { Judge } from './judge.ts'
 import { type Call, messageOf, Owner, type Slot } from './owner.ts'
-import { BEGIN_MS, IDLE_MS, MAX_EVENT_BYTES, type Plan, SKEW_MS, WINDOW_MS } from './plan.ts'
+import { BEGIN_MS, IDLE_MS, MAX_EVENT_BYTES, MAX_LETTER_BYTES, type Plan, SKEW_MS, WINDOW_MS } from './plan.ts'
 import type { Random } from './random.ts'
 
 export const CONFIG_HASH = 'simulation'
@@ -187,6 +187,16 @@ export function aggregateFactory(plan: Plan, configHash: string): TaskFactory<Ta
     maxEventBytes: MAX_EVENT_BYTES,
     validationRequired: plan.required,
     limits: limitsOf(plan),
+    outputs: {
+      sourceTopic: 'source',
+      deadLetterPartitions: plan.partitions,
+      deadLetterMaxBytes: MAX_LETTER_BYTES,
+      enriched: {
+        enrich: event => ({ userId: event.userId, text: event.locale }),
+        maxBytes: MAX_LETTER_BYTES,
+        userIdKeyId: null,
+      },
+    },
   })
 }
 
@@ -200,6 +210,7 @@ export function reduceFactory(plan: Plan, configHash: string): TaskFactory<Task>
     maxWindows: plan.maxWindows,
     limits: limitsOf(plan),
     partialsTopic: 'partials',
+    deadLetterPartitions: plan.partitions,
   })
 }
 

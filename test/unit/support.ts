@@ -1,5 +1,5 @@
 import { encodeMessage, type Message } from '../../src/tasks/messages.ts'
-import type { RecordBatch } from '../../src/tasks/recordBatch.ts'
+import type { RecordBatch, RecordHeader } from '../../src/tasks/recordBatch.ts'
 import type { OutputRecord } from '../../src/tasks/task.ts'
 
 /** A record as a test writes it. A `value` that is no text and no bytes is written as JSON. */
@@ -7,6 +7,7 @@ export type TestRecord = {
   readonly offset: number
   readonly timestamp: number
   readonly value: unknown
+  readonly key?: string
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -29,15 +30,19 @@ export class ArrayBatch implements RecordBatch {
   readonly nextOffset: number
   offset = -1
   timestamp = 0
-  readonly keyBytes = NOTHING
-  readonly keyStart = -1
-  readonly keyEnd = -1
+  keyBytes: Uint8Array = NOTHING
+  keyStart = -1
+  keyEnd = -1
   valueBytes: Uint8Array = NOTHING
   valueStart = -1
   valueEnd = -1
   readonly header = (name: string): string | null => this.#records[this.#at - 1]?.headers?.[name] ?? null
   readonly #records: readonly TestRecord[]
   #at = 0
+
+  get headerCount(): number {
+    return this.headers().length
+  }
 
   constructor(records: readonly TestRecord[], range: { baseOffset?: number; nextOffset?: number } = {}) {
     this.#records = records
@@ -46,12 +51,20 @@ export class ArrayBatch implements RecordBatch {
     this.nextOffset = range.nextOffset ?? (records.at(-1)?.offset ?? this.baseOffset - 1) + 1
   }
 
+  headers(): readonly RecordHeader[] {
+    return Object.entries(this.#records[this.#at - 1]?.headers ?? {})
+  }
+
   next(): boolean {
     const record = this.#records[this.#at++]
     if (record === undefined) return false
     const bytes = bytesOf(record.value)
     this.offset = record.offset
     this.timestamp = record.timestamp
+    const key = record.key === undefined ? null : encoder.encode(record.key)
+    this.keyBytes = key ?? NOTHING
+    this.keyStart = key === null ? -1 : 0
+    this.keyEnd = key === null ? -1 : key.length
     // The value stands in the middle of a buffer, as on the wire: a reader that ignores its range fails.
     this.valueBytes = bytes === null ? NOTHING : new Uint8Array([0x7b, ...bytes, 0x7d])
     this.valueStart = bytes === null ? -1 : 1
@@ -62,10 +75,15 @@ export class ArrayBatch implements RecordBatch {
 
 /** What a produced record says, as JSON. */
 export function jsonOf<T>(record: OutputRecord | undefined): T {
-  return JSON.parse(new TextDecoder().decode(record?.value ?? undefined)) as T
+  return JSON.parse(Buffer.from(bytesOf(record?.value ?? null) ?? NOTHING).toString()) as T
 }
 
 /** Records of a partials log from messages, at consecutive offsets. */
 export function messageRecords(messages: readonly Message[], firstOffset = 0, timestamp = 0): TestRecord[] {
   return messages.map((message, i) => ({ offset: firstOffset + i, timestamp, value: encodeMessage(message) }))
+}
+
+/** A record's headers by name; of a name that comes more than once the last. */
+export function headersOf(record: OutputRecord | undefined): Record<string, string> {
+  return Object.fromEntries((record?.headers ?? []).map(([name, value]) => [name, Buffer.from(value ?? '').toString()]))
 }

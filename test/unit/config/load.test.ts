@@ -35,6 +35,7 @@ describe('defaults', () => {
       consumerGroup: 'tidemark',
       topics: {
         source: 'user-login',
+        enriched: 'processed-user-login',
         deadLetters: 'user-login-dlq',
         partials: 'login-partials',
         results: 'aggregated-usage',
@@ -43,19 +44,26 @@ describe('defaults', () => {
         partialsPartitions: 4,
       },
       delivery: 'at-least-once',
+      enriched: { enabled: true, fields: null, timeZone: 'UTC', geoDatabase: null, userIdKey: null },
       generation: 1,
       windowSizeMs: 10_000,
       allowedLatenessMs: 30_000,
       maxFutureSkewMs: 300_000,
       correctionHorizonMs: 300_000,
       flushIntervalMs: 1_000,
+      flushMaxBytes: 1_048_576,
       emitIntervalMs: 1_000,
       idleTimeoutMs: 5_000,
       chunkSize: 8_192,
       maxWindows: 20_000,
       maxDimensionValues: 1_000,
       maxEventBytes: 1_048_576,
+      maxEventDepth: 64,
       validationRequired: ['timestamp', 'user_id'],
+      rejectedShare: { limit: 0.1, windowMs: 60_000 },
+      corruptBatches: 'wait',
+      maxBatchBytes: 67_108_864,
+      compression: 'none',
       statsIntervalMs: 10_000,
       sessionTimeoutMs: 10_000,
       logLevel: 'info',
@@ -146,6 +154,7 @@ describe('values', () => {
     ['STATS_INTERVAL', '0s', 'statsIntervalMs', 0],
     ['MAX_EVENT_BYTES', '512KiB', 'maxEventBytes', 524_288],
     ['MAX_EVENT_BYTES', '300B', 'maxEventBytes', 300],
+    ['REJECTED_SHARE', '0.5%', 'rejectedShare', { limit: 0.005, windowMs: 60_000 }],
     ['VALIDATION_REQUIRED', 'ip, locale,ip', 'validationRequired', ['ip', 'locale', 'timestamp', 'user_id']],
   ])('%s=%s', (name, text, key, wanted) => {
     expect(loadSettings({ [name]: text }, files())).toHaveProperty(key, wanted)
@@ -165,6 +174,12 @@ describe('values', () => {
     ['FLUSH_INTERVAL', '1S'],
     ['STATS_INTERVAL', '10ms'],
     ['MAX_EVENT_BYTES', '1MB'],
+    ['REJECTED_SHARE', '101%'],
+    ['REJECTED_SHARE', '0.1'],
+    ['TIME_ZONE', 'Mars/Olympus'],
+    ['ENRICHED_FIELDS', 'user_id,,ip'],
+    ['ENRICHED_FIELDS', 'user_id:id,device_id:id'],
+    ['ENRICHED_FIELDS', 'a:b:c'],
     ['MAX_EVENT_BYTES', '65536'],
     ['MAX_EVENT_BYTES', '99999999GiB'],
     ['REPLICATION_FACTOR', '101'],
@@ -249,4 +264,12 @@ describe('settings that must fit together', () => {
       sasl: { mechanism: 'scram-sha-512', username: 'u', password: 'hunter2 ' },
     })
   })
+})
+
+it('a choice of enriched fields keeps its order and its names', () => {
+  const { enriched } = loadSettings({ ENRICHED_FIELDS: 'ip, processed_timestamp:processed_at' }, files())
+  expect(enriched.fields).toEqual([
+    { field: 'ip', as: 'ip' },
+    { field: 'processed_timestamp', as: 'processed_at' },
+  ])
 })

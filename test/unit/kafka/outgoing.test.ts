@@ -4,7 +4,7 @@ import { deliveryError, protocolTypeOf } from '../../../src/kafka/kafkaErrors.ts
 import { sendRequest, toRequests } from '../../../src/kafka/outgoing.ts'
 import type { OutputRecord } from '../../../src/tasks/task.ts'
 
-const NAMES = { partials: 'P', results: 'R', deadLetters: 'D' }
+const NAMES = { partials: 'P', results: 'R', enriched: 'E', deadLetters: 'D' }
 const record = (over: Partial<OutputRecord> = {}): OutputRecord => ({
   topic: 'partials',
   partition: 0,

@@ -96,7 +96,7 @@ export class MemoryPorts implements PartitionPorts {
 /** A task that counts offsets and tells what the test has put into `next`. */
 export class CountingTask implements Task {
   position: number
-  pending = 0
+  pendingBytes = 0
   readonly committed: number
   readonly inputs: CaptureInput[] = []
   /** The stages of the next capture; null when there is nothing to tell. */
@@ -130,8 +130,13 @@ export class CountingTask implements Task {
     const stages = this.next.map(keys => {
       return keys.map((key): OutputRecord => ({ topic: 'partials', partition: 0, key, value: null }))
     })
-    this.pending = 0
-    return { stages, commit: { offset: this.position, metadata: `m${this.position}` }, notices: this.notices }
+    this.pendingBytes = 0
+    return {
+      stages,
+      commit: { offset: this.position, metadata: `m${this.position}` },
+      tally: null,
+      notices: this.notices,
+    }
   }
 
   takeSeek(): number | null {
@@ -161,6 +166,7 @@ export class World {
       factory,
       ports: this.ports,
       idleTimeoutMs,
+      flushMaxBytes: 2_000,
       now: () => this.now,
       sleep: async ms => {
         this.waits.push(ms)

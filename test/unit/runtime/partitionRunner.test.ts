@@ -175,16 +175,20 @@ describe('records', () => {
     expect(world.task.position).toBe(6)
   })
 
-  test('are held back while too much waits to be told, and flow again when it is', async () => {
+  test('are told at once when much waits, held back when that goes on during the flush, and flow again after it', async () => {
     const world = await running()
     const release = world.hold('commit')
-    world.task.pending = 4001
+    world.task.pendingBytes = 2001
     read(world, 0, 5)
     await settle()
-    expect(world.take()).toEqual(['pause', ...FLUSH, 'commit 5'])
+    expect(world.take()).toEqual([...FLUSH, 'commit 5'])
+    world.task.pendingBytes = 4001
+    read(world, 5, 9)
+    await settle()
+    expect(world.take()).toEqual(['pause'])
     release()
     await settle()
-    expect(world.take()).toEqual(['resume'])
+    expect(world.take()).toEqual(['resume', ...FLUSH, 'commit 9'])
   })
 
   test('that break the task end the process', async () => {

@@ -177,27 +177,34 @@ describe('records', () => {
     expect([world.ports.stored?.offset, world.heard]).toEqual([12, ['live 12', 'delivered 12']])
   })
 
-  it('are held back past 4,000 outputs, once, and flow again when these are told', async () => {
+  it('are told at once past 2,000 bytes, held back once past 4,000 during the flush, and flow again after it', async () => {
     const world = await running()
     const release = world.ports.hold('commit')
-    world.task.pending = 4_000
+    world.task.pendingBytes = 2_000
     world.runner.deliver(range(0, 5))
     expect(world.ports.calls).toEqual([])
-    world.task.pending = 4_001
+    world.task.pendingBytes = 2_001
     world.runner.deliver(range(5, 6))
-    expect(world.ports.calls[0]).toBe('pause')
-    world.task.pending = 5_000
+    expect(world.ports.calls[0]).toBe('begin')
+    await settle()
+    world.task.pendingBytes = 4_000
     world.runner.deliver(range(6, 7))
+    expect(world.ports.calls).not.toContain('pause')
+    world.task.pendingBytes = 4_001
+    world.runner.deliver(range(7, 8))
+    world.runner.deliver(range(8, 9))
     await settle()
     expect(world.ports.calls.filter(call => call === 'pause' || call === 'resume')).toEqual(['pause'])
+    world.ports.calls.length = 0
     release()
     await settle()
-    expect(world.ports.calls.slice(-2)).toEqual(['commit done', 'resume'])
+    expect(world.ports.calls.slice(0, 3)).toEqual(['commit done', 'resume', 'begin'])
+    expect(world.ports.stored?.offset).toBe(9)
   })
 
   it('are not held back during the replay: there is nothing that could be told', async () => {
     const world = await running(10, 10)
-    world.task.pending = 9_000
+    world.task.pendingBytes = 9_000
     world.runner.deliver(range(0, 5))
     expect(world.ports.calls).toEqual([])
   })

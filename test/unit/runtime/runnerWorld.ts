@@ -8,7 +8,7 @@ export type Step = 'fence' | 'readCommit' | 'readLogRange' | 'begin' | 'send' | 
 /** A task that tells two stages for whatever it has read since its last capture. */
 export class PlainTask implements Task {
   position: number
-  pending = 0
+  pendingBytes = 0
   live = true
   seekTo: number | null = null
   #told: number
@@ -29,10 +29,11 @@ export class PlainTask implements Task {
   capture(): Capture | null {
     if (this.position === this.#told) return null
     this.#told = this.position
-    this.pending = 0
+    this.pendingBytes = 0
     return {
       stages: [[record('partial')], [], [record('progress')]],
       commit: { offset: this.position, metadata: 'm' },
+      tally: null,
       notices: [],
     }
   }
@@ -67,6 +68,7 @@ export class RunnerWorld {
       factory: { restore: (_, commit) => this.#restore(commit) },
       ports: this.#ports(),
       idleTimeoutMs: 5000,
+      flushMaxBytes: 2000,
       now: () => 0,
       sleep: async ms => {
         this.slept.push(ms)

@@ -124,11 +124,11 @@ describe('a task', () => {
     const task = restore(null, undefined, { chunkSize: 4_096, allowedLatenessMs: YEAR })
     capture(task)
     feed(task, ...Array.from({ length: 3_000 }, (_, offset) => event(offset, offset * 1_000)))
-    expect(task.pending).toBe(3_000)
+    expect(task.pendingBytes).toBe(3_000 * 512)
     expect(partialsOf(capture(task))).toHaveLength(3_000)
-    expect([task.pending, decodeAggregateCommit(capture(task, { now: BASE + 9_000 })!.commit).replayFrom]).toEqual([
-      0, 0,
-    ])
+    expect([task.pendingBytes, decodeAggregateCommit(capture(task, { now: BASE + 9_000 })!.commit).replayFrom]).toEqual(
+      [0, 0],
+    )
   })
 
   it('loses no event when it lets go of thousands of windows that are closed', () => {

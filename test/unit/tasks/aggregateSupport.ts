@@ -2,7 +2,7 @@ import type { AggregateTaskSettings } from '../../../src/tasks/aggregateStart.ts
 import { type AggregateTask, createAggregateTaskFactory } from '../../../src/tasks/aggregateTask.ts'
 import { decodeMessage, type Message, type PartialMessage, type ProgressMessage } from '../../../src/tasks/messages.ts'
 import type { Capture, CaptureInput, Commit, LogRange } from '../../../src/tasks/task.ts'
-import { ArrayBatch, type TestRecord } from '../support.ts'
+import { ArrayBatch, bytesOf, type TestRecord } from '../support.ts'
 
 /** Where the tests' time begins: a whole number of windows. */
 export const BASE = 1_700_000_000_000
@@ -20,6 +20,7 @@ export const settings: AggregateTaskSettings = {
   limits: { dimensionValues: 10, qualityFields: 5 },
   maxEventBytes: 1000,
   validationRequired: ['user_id', 'timestamp'],
+  outputs: { sourceTopic: 'user-login', deadLetterPartitions: 4, deadLetterMaxBytes: 10_000, enriched: null },
 }
 
 export const ALL: LogRange = { start: 0, end: 1_000_000 }
@@ -39,7 +40,7 @@ export function event(offset: number, ms: number, appendedMs = ms): TestRecord {
 }
 
 export function feed(task: AggregateTask, ...records: TestRecord[]): void {
-  task.process(new ArrayBatch(records, { baseOffset: task.position }))
+  task.process(new ArrayBatch(records, { baseOffset: task.position }), BASE)
 }
 
 export function capture(task: AggregateTask, input: Partial<CaptureInput> = {}): Capture | null {
@@ -54,7 +55,11 @@ export function started(commit: Commit | null = null, log = ALL): AggregateTask 
 }
 
 export function messagesOf(captured: Capture | null): Message[] {
-  return (captured?.stages.flat() ?? []).map(({ value }) => decodeMessage(value!, 0, value!.length) as Message)
+  const records = (captured?.stages.flat() ?? []).filter(({ topic }) => topic === 'partials')
+  return records.map(({ value }) => {
+    const bytes = bytesOf(value) as Uint8Array
+    return decodeMessage(bytes, 0, bytes.length) as Message
+  })
 }
 
 export const partialsOf = (captured: Capture | null) =>

@@ -142,7 +142,7 @@ describe('a new owner', () => {
     feed(next, event(0, 100))
     expect(next.live).toBe(false)
     feed(next, event(1, 200), { offset: 2, timestamp: BASE, value: '?' })
-    expect([next.live, next.pending]).toEqual([true, 0])
+    expect([next.live, next.pendingBytes]).toEqual([true, 0])
     const silent = capture(next)
     expect([partialsOf(silent), silent?.commit, silent?.notices]).toEqual([[], commit, []])
     feed(next, event(3, 300))

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { headersOf } from '../support.ts'
 import { partial, progress, Reducing } from './reduceSupport.ts'
 
 const count = (w: number, p = 0) => partial(w, p, [0, 4], [1, 2])
@@ -86,7 +87,7 @@ describe('a partial of a window that is forgotten', () => {
     const letter = told.letters[0]!
     expect(letter).toMatchObject({ topic: 'deadLetters', partition: 0, key: '3/0/48' })
     expect(JSON.parse(Buffer.from(letter.value!).toString())).toMatchObject({ w: 3, from: 48, through: 70 })
-    expect(letter.headers).toMatchObject({
+    expect(headersOf(letter)).toMatchObject({
       'error.code': 'partial_too_late',
       'source.topic': 'login-partials',
       'source.partition': '0',

@@ -16,6 +16,7 @@ export const reduceSettings: ReduceTaskSettings = {
   maxWindows: 7,
   limits: { dimensionValues: 8, qualityFields: 5 },
   partialsTopic: 'login-partials',
+  deadLetterPartitions: 4,
 }
 
 /** A partial of window `w` that counts an event at each of `offsets`, all of which lie in [from, through). */

@@ -7,7 +7,7 @@ import { decodeReduceCommit, encodeReduceCommit } from '../../../src/tasks/reduc
 import { createReduceTaskFactory, type ReduceTask } from '../../../src/tasks/reduceTask.ts'
 import type { Result } from '../../../src/tasks/result.ts'
 import type { Capture, Commit, LogRange } from '../../../src/tasks/task.ts'
-import { ArrayBatch, jsonOf, messageRecords, SEED, type TestRecord } from '../support.ts'
+import { ArrayBatch, headersOf, jsonOf, messageRecords, SEED, type TestRecord } from '../support.ts'
 
 /** Windows of 1 s, 1 s of lateness, 2 s for corrections. */
 const settings = {
@@ -19,6 +19,7 @@ const settings = {
   maxWindows: 4,
   limits: { dimensionValues: 10, qualityFields: 5 },
   partialsTopic: 'login-partials',
+  deadLetterPartitions: 4,
 }
 
 function restore(commit: Commit | null = null, log: LogRange = { start: 0, end: 1_000_000 }, changed = {}): ReduceTask {
@@ -156,7 +157,10 @@ describe('a forgotten window', () => {
     expect(letters[0]).toMatchObject({
       key: '5/0/0',
       partition: 0,
-      headers: { 'error.code': 'partial_too_late', 'source.topic': 'login-partials' },
+    })
+    expect(headersOf(letters[0])).toMatchObject({
+      'error.code': 'partial_too_late',
+      'source.topic': 'login-partials',
     })
     expect(jsonOf<PartialMessage>(letters[0]).through).toBe(12)
     expect(captured?.notices[0]).toMatchObject({ kind: 'partial_too_late', window: 5, partition: 0, from: 0 })
