@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'fenced'
   | 'unassigned'
   | 'delivery_failed'
+  | 'corrupt_batch'
   | 'crashed'
 
 /** Exit codes of every command, part of the contract. */

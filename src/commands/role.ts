@@ -8,6 +8,7 @@ import { checkReachable, createKafka, type KafkaClient } from '../kafka/client.t
 import { createMembership } from '../kafka/membership.ts'
 import { groupName, type Stage, topicName } from '../kafka/names.ts'
 import { verifyTopicsForRole } from '../kafka/topics.ts'
+import { limitBatchBytes } from '../kafka/wire/fetchedBatch.ts'
 import type { Delivery } from '../runtime/ports.ts'
 import { Worker, type WorkerListener } from '../runtime/worker.ts'
 import type { Commit, Notice, Task, TaskFactory } from '../tasks/task.ts'
@@ -57,6 +58,7 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
   const kafkaLog = (level: 'warn', message: string, details: Readonly<Record<string, unknown>>) => {
     quiet.write(level, 'kafka_client', { message, ...details })
   }
+  limitBatchBytes(settings.maxBatchBytes)
   await checkReachable(settings.kafka, kafkaLog)
   const kafka = createKafka(settings.kafka, kafkaLog)
   await verifyTopicsForRole(kafka, settings, spec.stage)
@@ -71,6 +73,7 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
     flushIntervalMs: spec.flushIntervalMs(settings),
     idleTimeoutMs: settings.idleTimeoutMs,
     flushMaxBytes: settings.flushMaxBytes,
+    corruptBatches: settings.corruptBatches,
     join: listener => createMembership({ kafka, groupId, topic, settings, ...listener }),
     readCommit: async partition => {
       const commit = await reader.readCommit(groupId, topic, partition)
@@ -118,6 +121,9 @@ function listen(log: Log, fail: (error: unknown) => void): WorkerListener {
       log.info('live', { partition, position, since_assigned_ms: sinceAssignedMs })
     },
     notice: (partition, notice) => reportNotice(often.write, partition, notice),
+    corrupt: (partition, batch) => {
+      often.write('error', 'corrupt_batch', { partition, ...batch, waiting: !batch.skipped })
+    },
     failed: (partition, error) => {
       const { code, message } = error instanceof TidemarkError ? error : { code: 'unknown', message: String(error) }
       often.write('warn', 'restoring', { partition, code, reason: message })

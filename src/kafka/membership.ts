@@ -1,12 +1,12 @@
 import type { Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs'
 import type { Settings } from '../config/settings.ts'
 import { TidemarkError } from '../errors.ts'
-import type { Group, GroupListener } from '../runtime/ports.ts'
+import type { CorruptBatch, Group, GroupListener } from '../runtime/ports.ts'
 import type { Commit } from '../tasks/task.ts'
-import { toRecordBatch } from './batch.ts'
 import { deliveryError, protocolTypeOf } from './kafkaErrors.ts'
-import type { ConsumerGroup, Coordinator, KafkaBatch } from './patches.ts'
+import type { ConsumerGroup, Coordinator } from './patches.ts'
 import { createStickyAssigner, type StickyAssigner } from './stickyAssigner.ts'
+import type { FetchedBatch } from './wire/fetchedBatch.ts'
 import { answerWithin, withinTime } from './withinTime.ts'
 
 export type MembershipOptions = GroupListener & {
@@ -17,7 +17,7 @@ export type MembershipOptions = GroupListener & {
 }
 
 /** Where the next batch of a partition has to begin. Replaced, not changed, by a seek: identity tells them apart. */
-type Place = { offset: number }
+type Place = { offset: number; corruptTries: number }
 
 /** What a join gave us; it ends at the next join, crash or stop. */
 type Assignment = {
@@ -31,13 +31,17 @@ type Assignment = {
 }
 
 const FETCH_WAIT_MS = 200
-/** kafkajs makes about ten objects of a record, all of a fetch alive at once: small fetches hold memory down at no cost in speed. */
+/** Small fetches hold memory down at little cost in speed. */
 const FETCH_BYTES = 2 * 1024 * 1024
 const PARTITION_FETCH_BYTES = 256 * 1024
 /** New partitions of the source topic are noticed within this time. */
 const METADATA_AGE_MS = 10_000
 /** Low, because kafkajs starts a consumer anew (finding its coordinator again) only after the last retry. */
 const CONSUMER_RETRIES = 6
+/** Reads of a batch before it is taken for damaged in the log, the time between them, and between those from then on. */
+const CORRUPT_TRIES = 3
+const CORRUPT_RETRY_MS = 200
+const CORRUPT_WAIT_MS = 30_000
 const STOP_LIMIT_MS = 10_000
 const LEAST_WORKERS = 64
 
@@ -94,7 +98,8 @@ class GroupMember implements Group {
   }
 
   seek(partition: number, offset: number): void {
-    if (this.#assignment?.places.has(partition)) seekTo(this.#assignment, this.#topic, partition, { offset })
+    if (this.#assignment?.places.has(partition))
+      seekTo(this.#assignment, this.#topic, partition, { offset, corruptTries: 0 })
   }
 
   pause(partition: number): void {
@@ -186,7 +191,7 @@ class GroupMember implements Group {
 
   async #eachBatch({ batch, resolveOffset, heartbeat }: EachBatchPayload): Promise<void> {
     const held = this.#assignment
-    const fetched = batch as unknown as KafkaBatch
+    const fetched = batch as unknown as FetchedBatch
     const { partition } = fetched
     const place = held?.places.get(partition)
     if (held === null || !place) return
@@ -195,7 +200,7 @@ class GroupMember implements Group {
       if (!held.group.seekOffset.has(this.#topic, partition)) seekTo(held, this.#topic, partition, place)
       return
     }
-    const records = toRecordBatch(fetched)
+    const records = fetched.records()
     const beat = guardHeartbeat(heartbeat, () => this.#assignment === held)
     try {
       await this.#options.onBatch(held.epoch, partition, records, beat)
@@ -211,8 +216,25 @@ class GroupMember implements Group {
     }
     // A seek meanwhile wins, even one to where this batch began.
     if (this.#assignment !== held || held.places.get(partition) !== place) return
-    place.offset = records.nextOffset
-    resolveOffset(fetched.lastOffset())
+    if (records.nextOffset > place.offset) {
+      place.offset = records.nextOffset
+      place.corruptTries = 0
+      resolveOffset(String(place.offset - 1))
+    }
+    if (fetched.corrupt !== null) this.#metCorrupt(held, partition, place, fetched.corrupt)
+  }
+
+  /** It may have been damaged on its way to us: it is told only when it stays so. */
+  #metCorrupt(held: Assignment, partition: number, place: Place, corrupt: CorruptBatch): void {
+    held.group.pause(this.#only(partition))
+    const tellNow = ++place.corruptTries >= CORRUPT_TRIES
+    if (tellNow) this.#options.onCorrupt(held.epoch, partition, corrupt)
+    setTimeout(
+      () => {
+        if (this.#assignment === held && held.places.get(partition) === place) held.group.resume(this.#only(partition))
+      },
+      tellNow ? CORRUPT_WAIT_MS : CORRUPT_RETRY_MS,
+    ).unref()
   }
 
   /** After the session timeout no answer is worth waiting for; kafkajs itself would try for as long as it takes. */

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import type { Broker, Cluster } from 'kafkajs'
+import { FetchedBatch, FetchedBytes } from './wire/fetchedBatch.ts'
 
 /**
  * kafkajs 2.2.4 with its mends. It has been frozen since 2023, so each mend is pinned to that version and says what
@@ -44,19 +45,6 @@ export type Coordinator = Omit<Broker, 'offsetCommit' | 'offsetFetch'> & {
     responses: { topic: string; partitions: { partition: number; offset: string; metadata: string | null }[] }[]
   }>
 }
-
-/** A record as kafkajs decodes it. */
-export type RawMessage = {
-  readonly offset: string
-  readonly timestamp: string
-  readonly key: Buffer | null
-  readonly value: Buffer | null
-  readonly headers: Readonly<Record<string, Buffer | Buffer[] | string | undefined>>
-  readonly isControlRecord?: boolean
-  readonly batchContext?: { readonly producerId: string; readonly inTransaction: boolean }
-}
-
-type AbortedTransaction = { readonly producerId: string; readonly firstOffset: string }
 
 /** Replaces a module of kafkajs before anyone else has loaded it. */
 function replaceModule(path: string, make: (original: never) => unknown): void {
@@ -152,97 +140,19 @@ export function retryConcurrent<A extends unknown[], R>(
   }
 }
 
-type DecodedBatch = {
-  readonly firstOffset: string
-  readonly lastOffsetDelta: number
-  readonly maxTimestamp: string
-  readonly records: RawMessage[]
-}
 type Decoder = {
   readInt32(): number
   canReadBytes(length: number): boolean
   readBytes(length: number): Buffer
 }
 
-const MAGIC_OFFSET = 16
-const RECORD_BATCH_OVERHEAD = 49
-
-/** Stands for the offsets at a record batch's end that compaction emptied, as a control record does for a marker. */
-function hole(offset: string, batch: DecodedBatch): RawMessage {
-  return {
-    offset,
-    timestamp: batch.maxTimestamp,
-    key: null,
-    value: null,
-    headers: {},
-    isControlRecord: true,
-    batchContext: { producerId: '-1', inTransaction: false },
-  }
-}
-
 /**
- * kafkajs decodes with `records.push(...batch)`, which overflows the stack from about 120,000 records in one batch, and
- * forgets how far a compacted batch reached: then a consumer advances by one offset a fetch, or, at a batch that
- * compaction emptied, never.
+ * kafkajs makes about ten objects of a record, checks no CRC, dies of a batch that it cannot unpack, and unpacks whatever
+ * size a batch says. The bytes go on as they are, to be read in place by FetchedBatch.
  */
-function createDecodeMessages(): (decoder: Decoder) => Promise<RawMessage[]> {
-  const base = 'kafkajs/src/protocol'
-  const DecoderClass = load(`${base}/decoder.js`) as new (bytes: Buffer) => Decoder
-  const decodeBatch = load(`${base}/recordBatch/v0/decoder.js`) as (decoder: Decoder) => Promise<DecodedBatch>
-  const decodeMessageSet = load(`${base}/messageSet/decoder.js`) as (decoder: Decoder, size: number) => RawMessage[]
-  const { MAGIC_BYTE } = load(`${base}/recordBatch/v0/index.js`) as { MAGIC_BYTE: number }
-  return async decoder => {
-    const size = decoder.readInt32()
-    if (size <= 0 || !decoder.canReadBytes(size)) return []
-    const bytes = decoder.readBytes(size)
-    const messages = new DecoderClass(bytes)
-    if (bytes.readInt8(MAGIC_OFFSET) !== MAGIC_BYTE) return decodeMessageSet(messages, size)
-    const records: RawMessage[] = []
-    while (messages.canReadBytes(RECORD_BATCH_OVERHEAD)) {
-      try {
-        appendBatch(records, await decodeBatch(messages))
-      } catch (error) {
-        // A fetch ends wherever its byte limit falls, in the middle of a batch too.
-        if ((error as Error).name === 'KafkaJSPartialMessageError') break
-        throw error
-      }
-    }
-    return records
-  }
-}
-
-function appendBatch(records: RawMessage[], batch: DecodedBatch): void {
-  for (const record of batch.records) records.push(record)
-  const lastOffset = String(BigInt(batch.firstOffset) + BigInt(batch.lastOffsetDelta))
-  if (batch.records.at(-1)?.offset !== lastOffset) records.push(hole(lastOffset, batch))
-}
-
-/**
- * kafkajs takes up one aborted transaction for each record, so a fetch that begins inside two of them shows records of
- * the second; and it takes a data record whose key is four zero bytes for an abort marker.
- */
-export function filterAborted(input: {
-  messages: readonly RawMessage[]
-  abortedTransactions?: readonly AbortedTransaction[] | null
-}): readonly RawMessage[] {
-  const waiting = [...(input.abortedTransactions ?? [])]
-  if (waiting.length === 0) return input.messages
-  waiting.sort((a, b) => Number(a.firstOffset) - Number(b.firstOffset))
-  const aborting = new Set<string>()
-  let taken = 0
-  return input.messages.filter(message => {
-    const offset = Number(message.offset)
-    for (; taken < waiting.length && Number(waiting[taken]?.firstOffset) <= offset; taken++) {
-      aborting.add(waiting[taken]?.producerId ?? '')
-    }
-    const producerId = message.batchContext?.producerId ?? ''
-    if (message.isControlRecord) {
-      const isAbort = message.key !== null && message.key.length >= 4 && message.key.readInt16BE(2) === 0
-      if (isAbort) aborting.delete(producerId)
-      return true
-    }
-    return !(message.batchContext?.inTransaction && aborting.has(producerId))
-  })
+async function keepBytes(decoder: Decoder): Promise<FetchedBytes> {
+  const size = decoder.readInt32()
+  return new FetchedBytes(size > 0 && decoder.canReadBytes(size) ? decoder.readBytes(size) : Buffer.alloc(0))
 }
 
 const MENDED = Symbol.for('tidemark.kafkajs.mended')
@@ -252,8 +162,8 @@ function mend(): typeof import('kafkajs') {
   if (!(MENDED in queueClass.prototype)) {
     queueClass.prototype[MENDED] = true
     queueClass.prototype.scheduleCheckPendingRequests = scheduleCheckPendingRequests
-    replaceModule('kafkajs/src/consumer/filterAbortedMessages.js', () => filterAborted)
-    replaceModule('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js', createDecodeMessages)
+    replaceModule('kafkajs/src/consumer/batch.js', () => FetchedBatch)
+    replaceModule('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js', () => keepBytes)
     const groupClass = load('kafkajs/src/consumer/consumerGroup.js') as { prototype: GroupPrototype }
     hookConsumerGroup(groupClass.prototype)
     const broker = (load('kafkajs/src/broker/index.js') as { prototype: Record<string, never> }).prototype
@@ -266,23 +176,6 @@ function mend(): typeof import('kafkajs') {
 }
 
 export const kafkajs: typeof import('kafkajs') = mend()
-
-/** A fetched batch as kafkajs hands it to a consumer, with what its types leave out. */
-export type KafkaBatch = {
-  readonly partition: number
-  readonly fetchedOffset: string
-  readonly highWatermark: string
-  readonly messages: readonly RawMessage[]
-  readonly rawMessages: readonly RawMessage[]
-  lastOffset(): string
-}
-
-/** kafkajs's Batch: drops control and aborted records, and those below the offset asked for. */
-export const BatchClass = load('kafkajs/src/consumer/batch.js') as new (
-  topic: string,
-  fetchedOffset: string,
-  partitionData: unknown,
-) => KafkaBatch
 
 /** The connection pool of one client, which kafkajs hands out publicly only to partition assigners. */
 export function openCluster(kafka: import('kafkajs').Kafka, readCommitted: boolean): Cluster {

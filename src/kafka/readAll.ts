@@ -1,6 +1,8 @@
 import type { Cluster } from 'kafkajs'
+import { TidemarkError } from '../errors.ts'
+import type { RecordHeader } from '../tasks/recordBatch.ts'
 import { deliveryError, protocolTypeOf } from './kafkaErrors.ts'
-import { BatchClass, type RawMessage } from './patches.ts'
+import { FetchedBatch, type FetchedPartition } from './wire/fetchedBatch.ts'
 
 /** A record as a reader of a whole topic sees it. Timestamp: epoch milliseconds. */
 export type ReadMessage = {
@@ -9,7 +11,8 @@ export type ReadMessage = {
   readonly timestamp: number
   readonly key: Buffer | null
   readonly value: Buffer | null
-  readonly headers: RawMessage['headers']
+  /** In their order; a name may come more than once. */
+  readonly headers: readonly RecordHeader[]
 }
 
 export type ReadAllOptions = {
@@ -33,7 +36,10 @@ const READ_COMMITTED = 1
 const FAILURES_IN_A_ROW = 20
 const RETRY_MS = 250
 
-/** Reads a topic without a consumer group, each partition up to the end that it had at the call. */
+/**
+ * Reads a topic without a consumer group, each partition up to the end that it had at the call.
+ * @throws TidemarkError `corrupt_batch`, naming offsets, when a record batch cannot be read
+ */
 export async function readAll(cluster: Cluster, options: ReadAllOptions): Promise<void> {
   const { topic } = options
   await cluster.addTargetTopic(topic)
@@ -104,31 +110,45 @@ async function readOnce(
     maxWaitTime: FETCH_WAIT_MS,
     minBytes: 1,
     maxBytes: FETCH_BYTES,
-  })) as { responses: { partitions: { partition: number }[] }[] }
+  })) as { responses: { partitions: FetchedPartition[] }[] }
   for (const data of responses.flatMap(response => response.partitions)) {
     const range = ranges.get(data.partition)
     if (range !== undefined) await deliver(options, data, range)
   }
 }
 
-async function deliver(options: ReadAllOptions, data: { partition: number }, range: Range): Promise<void> {
-  const batch = new BatchClass(options.topic, String(range.position), data)
-  if (batch.rawMessages.length === 0) return
-  for (const { offset, timestamp, key, value, headers } of batch.messages) {
-    if (Number(offset) >= range.end) break
-    const message = {
-      partition: data.partition,
-      offset: Number(offset),
-      timestamp: Number(timestamp),
-      key,
-      value,
-      headers,
-    }
+async function deliver(options: ReadAllOptions, data: FetchedPartition, range: Range): Promise<void> {
+  const { topic } = options
+  const batch = new FetchedBatch(topic, String(range.position), data)
+  const records = batch.records()
+  while (records.next() && records.offset < range.end) {
     try {
-      await options.onMessage(message)
+      await options.onMessage({
+        partition: data.partition,
+        offset: records.offset,
+        timestamp: records.timestamp,
+        key: part(records.keyBytes, records.keyStart, records.keyEnd),
+        value: part(records.valueBytes, records.valueStart, records.valueEnd),
+        headers: records.headers(),
+      })
     } catch (cause) {
       throw new HandlerError('the handler failed', { cause })
     }
   }
-  range.position = Number(batch.lastOffset()) + 1
+  range.position = batch.nextOffset
+  if (batch.corrupt === null || range.position >= range.end) return
+  const { from, to, reason } = batch.corrupt
+  const where = `${topic}/${data.partition}, offsets from ${from}${to === null ? '' : ` to ${to - 1}`}`
+  const cause = new TidemarkError('corrupt_batch', `a record batch of ${where} cannot be read: ${reason}`)
+  throw new HandlerError('what the log holds is damaged', { cause })
+}
+
+function part(bytes: Uint8Array, start: number, end: number): Buffer | null {
+  return start < 0 ? null : (bytes as Buffer).subarray(start, end)
+}
+
+/** The value, as text, of the last header of that name; null when there is none, or it has none. */
+export function lastHeader(headers: readonly RecordHeader[], name: string): string | null {
+  const value = headers.findLast(([found]) => found === name)?.[1] ?? null
+  return value === null ? null : Buffer.from(value).toString()
 }

@@ -1,5 +1,5 @@
 import { type ErrorCode, invariant, TidemarkError } from '../errors.ts'
-import type { RecordBatch } from '../tasks/recordBatch.ts'
+import type { CorruptRange, RecordBatch } from '../tasks/recordBatch.ts'
 import type { Capture, Commit, LogRange, Notice, Task, TaskFactory } from '../tasks/task.ts'
 import { Idleness } from './idleness.ts'
 import type { PartitionPorts } from './ports.ts'
@@ -129,6 +129,20 @@ export class PartitionRunner<T extends Task> {
     const task = this.#task
     if (this.#state !== 'running' || task === null || from !== task.position) return
     this.#guarded(() => task.skipTo(to))
+  }
+
+  /**
+   * Goes on behind a record batch that cannot be read, if the task can say what is lost by it.
+   * @returns false when it has to be waited for
+   */
+  skipCorrupt(range: CorruptRange): boolean {
+    const task = this.#task
+    if (this.#state !== 'running' || task?.skipCorrupt === undefined || range.from < task.position) return false
+    this.#guarded(() => task.skipCorrupt?.(range, this.#options.now()))
+    if (this.#task !== task) return false
+    this.#ports.seek(task.position)
+    this.#ports.resume()
+    return true
   }
 
   /** Takes a look at the log's range, begun at `asOf` when the task stood at `position`. */

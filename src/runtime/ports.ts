@@ -32,6 +32,15 @@ export type Delivery = Pick<PartitionPorts, 'fence' | 'begin' | 'send' | 'commit
   close(): Promise<void>
 }
 
+/** A record batch that cannot be read, at offsets [from, to); `to` is null when not even its end can be told. */
+export type CorruptBatch = {
+  readonly from: number
+  readonly to: number | null
+  readonly reason: string
+  /** What the log holds there. */
+  readonly bytes: Uint8Array
+}
+
 /** What a consumer group tells its member. */
 export type GroupListener = {
   /** A new assignment: all of its partitions are paused, to be restored, sought and resumed. Must not throw. */
@@ -48,6 +57,11 @@ export type GroupListener = {
   onAdvance(partition: number, nextOffset: number): void
   /** The broker does not hold the offset asked for. The partition is paused: seek and resume it, or give up. */
   onOutOfRange(partition: number): void
+  /**
+   * A record batch cannot be read; everything before it has been delivered. Told again and again while it stays so, at
+   * growing intervals. The partition is paused, and tried again unless it is sought elsewhere.
+   */
+  onCorrupt(epoch: number, partition: number, corrupt: CorruptBatch): void
   /** The group rebalances: flush and commit now. Awaited for at most two thirds of the session timeout. */
   beforeRejoin(): Promise<void>
   /** The consumer has ended and does not come back. */

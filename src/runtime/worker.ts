@@ -2,13 +2,15 @@ import { TidemarkError } from '../errors.ts'
 import type { RecordBatch } from '../tasks/recordBatch.ts'
 import type { Capture, Commit, LogRange, Notice, Task, TaskFactory } from '../tasks/task.ts'
 import { PartitionRunner } from './partitionRunner.ts'
-import type { Delivery, Group, GroupListener, PartitionPorts } from './ports.ts'
+import type { CorruptBatch, Delivery, Group, GroupListener, PartitionPorts } from './ports.ts'
 
 export type WorkerOptions<T extends Task> = {
   readonly factory: TaskFactory<T>
   readonly flushIntervalMs: number
   readonly idleTimeoutMs: number
   readonly flushMaxBytes: number
+  /** What to do at a record batch that cannot be read, for a task that knows both. */
+  readonly corruptBatches: 'wait' | 'skip'
   /** Joins the group with the given listener. */
   readonly join: (listener: GroupListener) => Group
   readonly readCommit: (partition: number) => Promise<Commit | null>
@@ -26,9 +28,18 @@ export type WorkerListener = {
   readonly live?: (partition: number, position: number, sinceAssignedMs: number) => void
   readonly delivered?: (partition: number, capture: Capture) => void
   readonly notice?: (partition: number, notice: Notice) => void
+  /** A record batch cannot be read: it was skipped, or the partition stands still at it. */
+  readonly corrupt?: (partition: number, batch: CorruptReport) => void
   readonly failed?: (partition: number, error: unknown) => void
   /** The process must end: see exitCodeOf. Called at most once. */
   readonly fatal: (error: unknown) => void
+}
+
+export type CorruptReport = {
+  readonly from: number
+  readonly to: number | null
+  readonly reason: string
+  readonly skipped: boolean
 }
 
 /** The state of one partition as a member sees it. */
@@ -69,6 +80,7 @@ export class Worker<T extends Task> {
         const reason = new TidemarkError('delivery_failed', 'the log no longer holds the position', { retriable: true })
         void this.#owned.get(partition)?.runner.startOver(reason)
       },
+      onCorrupt: (epoch, partition, corrupt) => this.#onCorrupt(epoch, partition, corrupt),
       beforeRejoin: () => this.#flushAll(),
       onCrash: error => this.#fatal(error),
     })
@@ -188,6 +200,13 @@ export class Worker<T extends Task> {
     // Flushes and heartbeats of other partitions get their turn between two batches.
     await new Promise<void>(resolve => setImmediate(resolve))
     await heartbeat()
+  }
+
+  #onCorrupt(epoch: number, partition: number, { from, to, reason, bytes }: CorruptBatch): void {
+    if (epoch !== this.#epoch) return
+    const skips = this.#options.corruptBatches === 'skip' && to !== null
+    const skipped = skips && (this.#owned.get(partition)?.runner.skipCorrupt({ from, to, bytes }) ?? false)
+    this.#options.on.corrupt?.(partition, { from, to, reason, skipped })
   }
 
   /** Between two assignments nothing can be committed; the state is kept for the case that the partition stays here. */

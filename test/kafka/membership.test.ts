@@ -60,6 +60,7 @@ function join(topic: string, options: Partial<MembershipOptions> & { readonly ka
     rejoins: 0,
     outOfRange: [] as number[],
     crashes: [] as Error[],
+    corrupt: [] as { partition: number; from: number; to: number | null; reason: string }[],
     offsets: new Map<number, number[]>(),
     positions: new Map<number, number>(),
   }
@@ -77,6 +78,7 @@ function join(topic: string, options: Partial<MembershipOptions> & { readonly ka
         member.resume(partition)
       }
     },
+    onCorrupt: (_epoch, partition, { from, to, reason }) => void seen.corrupt.push({ partition, from, to, reason }),
     onRevoked() {
       seen.revoked++
       seen.assigned = []

@@ -1,4 +1,4 @@
-import { AGGREGATE, HELD, type Mutation, REDUCE, START } from './mutation.ts'
+import { AGGREGATE, HELD, type Mutation, OUTPUTS, REDUCE, START } from './mutation.ts'
 
 /** What partials say, and how a new owner comes to say the same. */
 export const COUNTING: readonly Mutation[] = [
@@ -45,16 +45,16 @@ export const COUNTING: readonly Mutation[] = [
   {
     rule: "A finished chunk's windows are told once more, through the chunk's end",
     file: AGGREGATE,
-    find: 'this.#sealed.push({ record: this.#partialRecord(index, window, this.#chunkEnd) })',
-    replace: 'this.#sealed.push({ record: this.#partialRecord(index, window, this.#committed) })',
+    find: 'this.#sealed.push(this.#partialRecord(index, window, this.#chunkEnd))',
+    replace: 'this.#sealed.push(this.#partialRecord(index, window, this.#committed))',
     seeds: 300,
     expects: ['partial-true', 'progress-truth', 'commit-truth'],
   },
   {
     rule: 'A chunk counts from nothing',
     file: AGGREGATE,
-    find: '    this.#windows.clear()\n',
-    replace: '',
+    find: '    this.#windows.clear()\n    this.#startChunkAt(chunkStart',
+    replace: '    this.#startChunkAt(chunkStart',
     seeds: 300,
     expects: ['partial-true'],
   },
@@ -69,8 +69,8 @@ export const COUNTING: readonly Mutation[] = [
   {
     rule: 'A position at or past the end of a chunk is in the next one',
     file: AGGREGATE,
-    find: 'if (this.#position >= this.#chunkEnd) this.#startChunk(this.#position)',
-    replace: '',
+    find: 'if (this.#position >= this.#chunkEnd) this.#startChunk(this.#position)\n    const closed',
+    replace: 'const closed',
     seeds: 1000,
     expects: ['replay-bounded', 'commit-truth'],
   },
@@ -80,7 +80,7 @@ export const COUNTING: readonly Mutation[] = [
     find: 'windowEndMs(index, windowSizeMs) + allowedLatenessMs > this.#clock',
     replace: 'windowEndMs(index, windowSizeMs) + allowedLatenessMs > batch.timestamp',
     seeds: 300,
-    expects: ['partial-true', 'stream-totals'],
+    expects: ['event-true', 'partial-true', 'stream-totals'],
   },
   {
     rule: 'Lateness is decided by the clock before the record, and rebuilding begins with it',
@@ -109,6 +109,34 @@ export const COUNTING: readonly Mutation[] = [
   },
 ]
 
+/** What becomes of each single event. */
+export const EVENTS: readonly Mutation[] = [
+  {
+    rule: 'An enriched event waits for one capture only',
+    file: OUTPUTS,
+    find: '    this.#enriched = []\n    this.#letters = []\n',
+    replace: '    this.#letters = []\n',
+    seeds: 300,
+    expects: ['event-once'],
+  },
+  {
+    rule: 'Dead letters are told by the capture that commits past them',
+    file: OUTPUTS,
+    find: 'const taken = this.#letters.length === 0 ? this.#enriched : [...this.#enriched, ...this.#letters]',
+    replace: 'const taken = this.#enriched',
+    seeds: 300,
+    expects: ['event-told'],
+  },
+  {
+    rule: 'Enriched events are told before the commit past them',
+    file: AGGREGATE,
+    find: 'for (const record of this.#outputs.take()) records.push(record)',
+    replace: 'if (records.length > 0) for (const record of this.#outputs.take()) records.push(record)',
+    seeds: 1000,
+    expects: ['event-told'],
+  },
+]
+
 export const REPLAY: readonly Mutation[] = [
   {
     rule: 'Totals are not counted again below the committed offset',
@@ -121,26 +149,26 @@ export const REPLAY: readonly Mutation[] = [
   {
     rule: 'Below the committed offset no window becomes dirty: one closed before may be rebuilt in part only',
     file: AGGREGATE,
-    find: '        this.#totals.accepted++\n        if (!window.dirty) {',
-    replace: '        this.#totals.accepted++\n      }\n      {\n        if (!window.dirty) {',
+    find: '        if (!window.dirty) {',
+    replace: '      }\n      {\n        if (!window.dirty) {',
     seeds: 2000,
     expects: ['partial-true'],
   },
   {
     rule: 'Late records are not counted again below the committed offset',
     file: AGGREGATE,
-    find: '} else if (!told) this.#totals.late++',
-    replace: '} else this.#totals.late++',
+    find: '} else if (!told) {\n      this.#totals.late++',
+    replace: '} else {\n      this.#totals.late++',
     seeds: 1000,
-    expects: ['stream-totals'],
+    expects: ['stream-totals', 'event-once'],
   },
   {
     rule: 'Rejected records are not counted again below the committed offset',
     file: AGGREGATE,
-    find: 'if (!told) this.#reject(code, offset)',
-    replace: 'this.#reject(code, offset)',
+    find: 'if (!told) this.#refuse(batch, code, now)',
+    replace: 'this.#refuse(batch, code, now)',
     seeds: 500,
-    expects: ['stream-totals'],
+    expects: ['stream-totals', 'event-once'],
   },
   {
     rule: 'A rebuild begins at replayFrom, not at the committed offset',
@@ -194,16 +222,16 @@ export const REPLAY: readonly Mutation[] = [
   {
     rule: 'A sub-chunk and its gap are committed and told before its first partial',
     file: AGGREGATE,
-    find: 'if (start.commitFirst) this.#first =',
-    replace: 'if (start.commitFirst && start.position < 0) this.#first =',
+    find: 'if (start.commitFirst) this.#tellFirst([])',
+    replace: '',
     seeds: 4000,
     expects: ['coverage', 'partial-true', 'no-two-truths'],
   },
   {
     rule: 'A gap is told before the first partial behind it',
     file: AGGREGATE,
-    find: 'return { stages: [told], commit',
-    replace: 'return { stages: told.length < 0 ? [told] : [], commit',
+    find: 'return { stages: [first.records, told], commit',
+    replace: 'return { stages: told.length < 0 ? [told] : [first.records], commit',
     seeds: 4000,
     expects: ['coverage', 'loss-admitted'],
   },

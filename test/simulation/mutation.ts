@@ -14,6 +14,7 @@ export type Mutation = {
 
 /** The files that the rules live in. */
 export const AGGREGATE = 'src/tasks/aggregateTask.ts'
+export const OUTPUTS = 'src/tasks/eventOutputs.ts'
 export const START = 'src/tasks/aggregateStart.ts'
 export const REDUCE = 'src/tasks/reduceTask.ts'
 export const REDUCE_START = 'src/tasks/reduceStart.ts'

@@ -1,4 +1,4 @@
-import { COUNTING, REPLAY } from './countingMutations.ts'
+import { COUNTING, EVENTS, REPLAY } from './countingMutations.ts'
 import { AGGREGATE, type Mutation, REDUCE_START, RUNNER, START } from './mutation.ts'
 import { FINALITY, REDUCING } from './reducingMutations.ts'
 
@@ -8,8 +8,8 @@ const TELLING: readonly Mutation[] = [
   {
     rule: 'Progress is told after the partials that it covers',
     file: AGGREGATE,
-    find: 'stages: [partials, progress],',
-    replace: 'stages: [progress, partials],',
+    find: 'stages: [records, progress],',
+    replace: 'stages: [progress, records],',
     seeds: 300,
     expects: ['progress-truth'],
   },
@@ -32,9 +32,9 @@ const TELLING: readonly Mutation[] = [
   {
     rule: 'A capture is one synchronous step: what is processed later belongs to the next',
     file: AGGREGATE,
-    find: '    return {\n      stages: [partials, progress],\n      commit: this.#commit(),',
+    find: 'return { stages: [records, progress], commit: this.#commit(), ...this.#takeReport() }',
     replace:
-      '    const later = () => this.#commit()\n    return {\n      stages: [partials, progress],\n      get commit() {\n        return later()\n      },',
+      'const later = () => this.#commit()\n    return { stages: [records, progress], get commit() { return later() }, ...this.#takeReport() }',
     seeds: 1000,
     expects: ['commit-truth'],
   },
@@ -54,7 +54,14 @@ const TELLING: readonly Mutation[] = [
     replace:
       "    const commit = await this.#ports.readCommit()\n    if (this.#state !== 'restoring') return\n    await this.#ports.fence()\n",
     seeds: 4000,
-    expects: ['commit-goes-on', 'monotone-final', 'revision-grows', 'dead-letters-true', 'corrected-is-news'],
+    expects: [
+      'event-once',
+      'commit-goes-on',
+      'monotone-final',
+      'revision-grows',
+      'dead-letters-true',
+      'corrected-is-news',
+    ],
   },
   {
     rule: 'State is kept over a rebalance only when the commit is still ours',
@@ -168,6 +175,7 @@ const REFUSING: readonly Mutation[] = [
 /** Every safety rule of the counting, each with what turns it off. */
 export const mutations: readonly Mutation[] = [
   ...COUNTING,
+  ...EVENTS,
   ...REPLAY,
   ...TELLING,
   ...FINALITY,

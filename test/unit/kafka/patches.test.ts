@@ -1,13 +1,6 @@
 import { createRequire } from 'node:module'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import {
-  BatchClass,
-  type ConsumerGroup,
-  filterAborted,
-  HOOKS,
-  type RawMessage,
-  retryConcurrent,
-} from '../../../src/kafka/patches.ts'
+import { type ConsumerGroup, HOOKS, retryConcurrent } from '../../../src/kafka/patches.ts'
 
 const load = createRequire(import.meta.url)
 const SRC = 'kafkajs/src'
@@ -102,83 +95,5 @@ describe('CONCURRENT_TRANSACTIONS', () => {
     }
     await expect(broker[name]({})).rejects.toMatchObject({ type: 'DONE' })
     expect(calls).toBe(3)
-  })
-})
-
-describe('decoding a fetched log', () => {
-  /** One record batch in the bytes of a fetch response. */
-  const encode = async (firstOffset: number, count: number, lastOffsetDelta: number) => {
-    const { RecordBatch } = load(`${SRC}/protocol/recordBatch/v0/index.js`)
-    const Record = load(`${SRC}/protocol/recordBatch/record/v0/index.js`)
-    const Encoder = load(`${SRC}/protocol/encoder.js`)
-    const records = Array.from({ length: count }, (_, i) => Record({ key: null, value: 'v', offsetDelta: i }))
-    const batch = await RecordBatch({ records, firstOffset, lastOffsetDelta, firstTimestamp: 5, maxTimestamp: 5 })
-    return new Encoder().writeInt32(batch.size()).writeEncoder(batch).buffer
-  }
-  const decode = async (bytes: Buffer): Promise<RawMessage[]> => {
-    const Decoder = load(`${SRC}/protocol/decoder.js`)
-    return await load(`${SRC}/protocol/requests/fetch/v4/decodeMessages.js`)(new Decoder(bytes))
-  }
-
-  it('holds for a batch of 130,000 records', async () => {
-    const messages = await decode(await encode(0, 130_000, 129_999))
-    expect(messages).toHaveLength(130_000)
-    expect(messages.at(-1)).toMatchObject({ offset: '129999', timestamp: '5' })
-  })
-
-  it('shows how far a compacted batch reached, also one that holds nothing any more', async () => {
-    for (const count of [0, 3]) {
-      const messages = await decode(await encode(100, count, 9))
-      expect(messages.map(message => message.offset)).toEqual([...['100', '101', '102'].slice(0, count), '109'])
-      const batch = new BatchClass('t', '100', {
-        partition: 0,
-        highWatermark: '200',
-        abortedTransactions: [],
-        messages,
-      })
-      expect(batch.messages).toHaveLength(count)
-      expect(batch.lastOffset()).toBe('109')
-    }
-  })
-})
-
-describe('aborted transactions', () => {
-  const message = (offset: number, producerId: string, over: Partial<RawMessage> = {}): RawMessage => ({
-    offset: String(offset),
-    timestamp: '0',
-    key: null,
-    value: null,
-    headers: {},
-    isControlRecord: false,
-    batchContext: { producerId, inTransaction: true },
-    ...over,
-  })
-  const marker = (offset: number, producerId: string, type: number) =>
-    message(offset, producerId, { isControlRecord: true, key: Buffer.from([0, 0, 0, type]) })
-  const offsets = (messages: readonly RawMessage[]) => messages.map(({ offset }) => Number(offset))
-
-  it('are left out, two that overlap too, up to their markers', () => {
-    const messages = [
-      message(20, 'b'),
-      message(21, 'a'),
-      message(22, 'c'),
-      marker(23, 'a', 0),
-      message(24, 'a'),
-      marker(25, 'b', 0),
-    ]
-    const abortedTransactions = [
-      { producerId: 'a', firstOffset: '10' },
-      { producerId: 'b', firstOffset: '12' },
-    ]
-    expect(offsets(filterAborted({ messages, abortedTransactions }))).toEqual([22, 23, 24, 25])
-    const batch = new BatchClass('t', '20', { partition: 0, highWatermark: '30', abortedTransactions, messages })
-    expect(offsets(batch.messages)).toEqual([22, 24])
-  })
-
-  it('do not end at a record whose key looks like a marker', () => {
-    const messages = [message(1, 'a', { key: Buffer.from([0, 0, 0, 0]) }), message(2, 'a'), marker(3, 'a', 0)]
-    expect(offsets(filterAborted({ messages, abortedTransactions: [{ producerId: 'a', firstOffset: '1' }] }))).toEqual([
-      3,
-    ])
   })
 })

@@ -1,0 +1,211 @@
+import { crc32c } from '@node-rs/crc32'
+import type { CorruptBatch } from '../../runtime/ports.ts'
+import { codecName, decompress } from './codecs.ts'
+import { areRecords, type RecordBlock, WireRecords } from './records.ts'
+
+/**
+ * A record batch of version 2 (all numbers big-endian): base offset i64, length i32 (of what follows), leader epoch i32,
+ * magic i8, CRC-32C u32 (of what follows), attributes i16, last offset delta i32, base timestamp i64, max timestamp i64,
+ * producer id i64, producer epoch i16, base sequence i32, record count i32, records.
+ */
+export const LENGTH_AT = 8
+export const MAGIC_AT = 16
+export const CRC_AT = 17
+export const ATTRIBUTES_AT = 21
+const LAST_OFFSET_DELTA_AT = 23
+const BASE_TIMESTAMP_AT = 27
+const MAX_TIMESTAMP_AT = 35
+const PRODUCER_ID_AT = 43
+const COUNT_AT = 57
+export const RECORDS_AT = 61
+
+const LOG_OVERHEAD = 12
+const MAGIC = 2
+const CODEC_MASK = 0x07
+const LOG_APPEND_TIME = 0x08
+const TRANSACTIONAL = 0x10
+const CONTROL = 0x20
+/** A control record's key is its version and its type, both i16; type 0 ends a transaction as aborted. */
+const ABORT_TYPE = 0
+
+export type AbortedTransaction = { readonly producerId: string; readonly firstOffset: string }
+
+/** What one fetch of one partition holds. */
+export type FetchedRecords = {
+  /** Record batches with readable records, in order. */
+  readonly blocks: readonly RecordBlock[]
+  /** Records in them. */
+  readonly count: number
+  /** First and last offset of the whole batches; null when there was none. They cover control and aborted records too. */
+  readonly firstOffset: number | null
+  readonly lastOffset: number | null
+  /** The first batch that cannot be read; nothing behind it was looked at. */
+  readonly corrupt: CorruptBatch | null
+}
+
+export type ReadRules = {
+  /** The most that a batch may unpack to. */
+  readonly maxBatchBytes: number
+}
+
+/**
+ * Takes apart the record batches of one fetch, checking each one's CRC and unpacking it. The last one may be cut off: a
+ * fetch ends wherever its byte limit falls.
+ * @param fetchOffset the offset asked for; batches that end before it are left out
+ * @param aborted the transactions that read_committed must not show, as the fetch response lists them
+ */
+export function readRecordBatches(
+  bytes: Buffer,
+  fetchOffset: number,
+  aborted: readonly AbortedTransaction[],
+  rules: ReadRules,
+): FetchedRecords {
+  const blocks: RecordBlock[] = []
+  const isVisible = transactionFilter(aborted)
+  let count = 0
+  let firstOffset: number | null = null
+  let lastOffset: number | null = null
+  let corrupt: CorruptBatch | null = null
+  for (let at = 0; at + RECORDS_AT <= bytes.length; ) {
+    const batch = readHeader(bytes, at)
+    if (batch === null) break
+    if ('reason' in batch || batch.baseOffset <= (lastOffset ?? -1)) {
+      const reason =
+        'reason' in batch ? batch.reason : `a batch at offset ${batch.baseOffset} behind one up to ${lastOffset}`
+      corrupt = { from: Math.max(fetchOffset, (lastOffset ?? -1) + 1), to: null, reason, bytes: bytes.subarray(at) }
+      break
+    }
+    at = batch.end
+    if (batch.lastOffset < fetchOffset) continue
+    const block = readBlock(bytes, batch, rules)
+    if (typeof block === 'string') {
+      const from = Math.max(fetchOffset, batch.baseOffset)
+      corrupt = { from, to: endOf(bytes, batch), reason: block, bytes: bytes.subarray(batch.start, batch.end) }
+      break
+    }
+    firstOffset ??= batch.baseOffset
+    lastOffset = batch.lastOffset
+    if (!isVisible(batch, block)) continue
+    blocks.push(block)
+    count += block.count
+  }
+  return { blocks, count, firstOffset, lastOffset, corrupt }
+}
+
+type BatchHeader = {
+  readonly start: number
+  readonly end: number
+  readonly baseOffset: number
+  readonly lastOffset: number
+  readonly attributes: number
+  readonly producerId: string
+}
+
+/** Null when the batch is cut off; a reason when its own length cannot be believed. */
+function readHeader(bytes: Buffer, start: number): BatchHeader | { readonly reason: string } | null {
+  const baseOffset = int64(bytes, start)
+  const length = bytes.readInt32BE(start + LENGTH_AT)
+  const end = start + LOG_OVERHEAD + length
+  const magic = bytes.readInt8(start + MAGIC_AT)
+  if (end > bytes.length && length > 0) return null
+  if (magic !== MAGIC)
+    return { reason: `format version ${magic}: only version 2 (of Kafka 0.11 and later) can be read` }
+  if (length < RECORDS_AT - LOG_OVERHEAD || !Number.isSafeInteger(baseOffset) || baseOffset < 0) {
+    return { reason: `a batch of ${length} bytes at offset ${baseOffset}` }
+  }
+  return {
+    start,
+    end,
+    baseOffset,
+    lastOffset: baseOffset + Math.max(0, bytes.readInt32BE(start + LAST_OFFSET_DELTA_AT)),
+    attributes: bytes.readInt16BE(start + ATTRIBUTES_AT),
+    producerId: bytes.readBigInt64BE(start + PRODUCER_ID_AT).toString(),
+  }
+}
+
+/**
+ * One past the last offset of a damaged batch, of which no field alone can be believed: where the next batch begins, or
+ * else what its count and its last delta agree on.
+ */
+function endOf(bytes: Buffer, batch: BatchHeader): number | null {
+  if (batch.end + RECORDS_AT <= bytes.length) {
+    const next = readHeader(bytes, batch.end)
+    if (next !== null && 'baseOffset' in next && next.baseOffset > batch.baseOffset) return next.baseOffset
+  }
+  const count = bytes.readInt32BE(batch.start + COUNT_AT)
+  return count > 0 && count === batch.lastOffset - batch.baseOffset + 1 ? batch.lastOffset + 1 : null
+}
+
+const EMPTY: RecordBlock = {
+  bytes: Buffer.alloc(0),
+  start: 0,
+  end: 0,
+  count: 0,
+  baseOffset: 0,
+  baseTimestamp: 0,
+  appendTime: null,
+}
+
+/** The batch's records, or why they cannot be read. */
+function readBlock(bytes: Buffer, batch: BatchHeader, { maxBatchBytes }: ReadRules): RecordBlock | string {
+  const { start, end, baseOffset, attributes, lastOffset } = batch
+  const crc = bytes.readUInt32BE(start + CRC_AT)
+  if (crc32c(bytes.subarray(start + ATTRIBUTES_AT, end)) !== crc) return 'its CRC-32C does not match'
+  const codec = codecName(attributes & CODEC_MASK)
+  if (codec === null) return `unknown compression ${attributes & CODEC_MASK}`
+  const count = bytes.readInt32BE(start + COUNT_AT)
+  const appendTime = (attributes & LOG_APPEND_TIME) !== 0
+  // Compaction leaves empty batches behind; those hold nothing that could be unpacked.
+  if (codec !== 'none' && count === 0) return { ...EMPTY, baseOffset }
+  const packed = codec !== 'none'
+  let records = bytes
+  try {
+    if (packed) records = decompress(codec, bytes.subarray(start + RECORDS_AT, end), maxBatchBytes)
+  } catch (error) {
+    return `its ${codec} cannot be unpacked within ${maxBatchBytes} bytes: ${(error as Error).message}`
+  }
+  const block: RecordBlock = {
+    bytes: records,
+    start: packed ? 0 : start + RECORDS_AT,
+    end: packed ? records.length : end,
+    count,
+    baseOffset,
+    baseTimestamp: int64(bytes, start + BASE_TIMESTAMP_AT),
+    appendTime: appendTime ? int64(bytes, start + MAX_TIMESTAMP_AT) : null,
+  }
+  return areRecords(block, lastOffset - baseOffset) ? block : 'its records do not fit its length'
+}
+
+/**
+ * Tells batch by batch whether read_committed shows it: control batches never, and none of an aborted transaction, which
+ * lasts from its first offset to its producer's abort marker.
+ */
+function transactionFilter(
+  aborted: readonly AbortedTransaction[],
+): (batch: BatchHeader, block: RecordBlock) => boolean {
+  const waiting = aborted
+    .map(({ producerId, firstOffset }) => ({ producerId, firstOffset: Number(firstOffset) }))
+    .sort((a, b) => a.firstOffset - b.firstOffset)
+  const aborting = new Set<string>()
+  let taken = 0
+  return ({ lastOffset, attributes, producerId }, block) => {
+    for (let next = waiting[taken]; next !== undefined && next.firstOffset <= lastOffset; next = waiting[++taken]) {
+      aborting.add(next.producerId)
+    }
+    if ((attributes & CONTROL) !== 0) {
+      if (isAbortMarker(block)) aborting.delete(producerId)
+      return false
+    }
+    return (attributes & TRANSACTIONAL) === 0 || !aborting.has(producerId)
+  }
+}
+
+function isAbortMarker(block: RecordBlock): boolean {
+  const record = new WireRecords([block], block.count, 0, 0)
+  if (!record.next() || record.keyEnd - record.keyStart < 4) return false
+  return block.bytes.readInt16BE(record.keyStart + 2) === ABORT_TYPE
+}
+
+function int64(bytes: Buffer, at: number): number {
+  return bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4)
+}

@@ -1,0 +1,188 @@
+import type { RecordBatch, RecordHeader } from '../../tasks/recordBatch.ts'
+
+/**
+ * The records of one batch, unpacked: each is its length, attributes i8, timestamp delta, offset delta, key length and key,
+ * value length and value, header count and headers (name length, name, value length, value). Lengths and deltas are
+ * zigzag varints; a length of -1 stands for null.
+ */
+export type RecordBlock = {
+  readonly bytes: Buffer
+  readonly start: number
+  readonly end: number
+  readonly count: number
+  readonly baseOffset: number
+  /** Epoch milliseconds. */
+  readonly baseTimestamp: number
+  /** The broker's time of appending, where that is the records' timestamp. */
+  readonly appendTime: number | null
+}
+
+const NOTHING = Buffer.alloc(0)
+const MOST_VARINT_BYTES = 5
+const MOST_VARLONG_BYTES = 10
+
+/** Where the readers below stand: they are called a dozen times for a record, and this spares each an object. */
+let at = 0
+
+function readVarint(bytes: Buffer): number {
+  let byte = bytes[at++] as number
+  let value = byte & 0x7f
+  for (let i = 1; byte >= 0x80 && i < MOST_VARINT_BYTES; i++) {
+    byte = bytes[at++] as number
+    value |= (byte & 0x7f) << (7 * i)
+  }
+  return (value >>> 1) ^ -(value & 1)
+}
+
+/** Exact up to 2^53, which is far more milliseconds than timestamps lie apart. */
+function readVarlong(bytes: Buffer): number {
+  let byte = bytes[at++] as number
+  let value = byte & 0x7f
+  for (let i = 1, scale = 128; byte >= 0x80 && i < MOST_VARLONG_BYTES; i++, scale *= 128) {
+    byte = bytes[at++] as number
+    value += (byte & 0x7f) * scale
+  }
+  return value % 2 === 0 ? value / 2 : -(value + 1) / 2
+}
+
+/**
+ * Whether the bytes are as many whole records as the batch says, their offsets ascending up to `lastDelta`. A cursor over
+ * them then needs no checks.
+ */
+export function areRecords({ bytes, start, end, count }: RecordBlock, lastDelta: number): boolean {
+  let before = -1
+  at = start
+  for (let i = 0; i < count; i++) {
+    const length = readVarint(bytes)
+    const next = at + length
+    if (length < 0 || next > end) return false
+    at++
+    readVarlong(bytes)
+    const delta = readVarint(bytes)
+    if (delta <= before || delta > lastDelta) return false
+    before = delta
+    if (!(skipNullable(bytes, next) && skipNullable(bytes, next) && skipHeaders(bytes, next))) return false
+    if (at !== next) return false
+  }
+  return count >= 0 && at === end
+}
+
+function skipNullable(bytes: Buffer, end: number): boolean {
+  const length = readVarint(bytes)
+  if (length > 0) at += length
+  return length >= -1 && at <= end
+}
+
+function skipHeaders(bytes: Buffer, end: number): boolean {
+  const headers = readVarint(bytes)
+  for (let i = 0; i < headers; i++) {
+    const name = readVarint(bytes)
+    at += name
+    if (name < 0 || at > end || !skipNullable(bytes, end)) return false
+  }
+  return headers >= 0
+}
+
+/** A length and as many bytes; null where the length is -1. */
+function readPart(bytes: Buffer): Buffer | null {
+  const length = readVarint(bytes)
+  if (length < 0) return null
+  at += length
+  return bytes.subarray(at - length, at)
+}
+
+/** A cursor over the records of one fetch, in place: no object is made for a record. */
+export class WireRecords implements RecordBatch {
+  readonly baseOffset: number
+  readonly count: number
+  readonly nextOffset: number
+  offset = -1
+  timestamp = 0
+  keyBytes: Uint8Array = NOTHING
+  keyStart = -1
+  keyEnd = -1
+  valueBytes: Uint8Array = NOTHING
+  valueStart = -1
+  valueEnd = -1
+  headerCount = 0
+  readonly header = (name: string): string | null => this.#lastHeader(name)
+  readonly #blocks: readonly RecordBlock[]
+  #block: RecordBlock | null = null
+  #nextBlock = 0
+  #bytes: Buffer = NOTHING
+  #left = 0
+  #at = 0
+  #headersAt = 0
+
+  /**
+   * @param baseOffset the offset asked for: records below it are passed over
+   * @param nextOffset one past the last offset that the fetch covers
+   */
+  constructor(blocks: readonly RecordBlock[], count: number, baseOffset: number, nextOffset: number) {
+    this.#blocks = blocks
+    this.count = count
+    this.baseOffset = baseOffset
+    this.nextOffset = nextOffset
+  }
+
+  next(): boolean {
+    do {
+      if (this.#left === 0 && !this.#enterBlock()) return false
+      this.#left--
+      this.#read()
+    } while (this.offset < this.baseOffset)
+    return true
+  }
+
+  headers(): readonly RecordHeader[] {
+    const bytes = this.#bytes
+    const headers: RecordHeader[] = []
+    at = this.#headersAt
+    for (let i = 0; i < this.headerCount; i++) {
+      const name = readPart(bytes)?.toString() ?? ''
+      headers.push([name, readPart(bytes)])
+    }
+    return headers
+  }
+
+  #lastHeader(name: string): string | null {
+    if (this.headerCount === 0) return null
+    const value = this.headers().findLast(([found]) => found === name)?.[1] ?? null
+    return value === null ? null : value.toString()
+  }
+
+  #enterBlock(): boolean {
+    const block = this.#blocks[this.#nextBlock++]
+    if (block === undefined) return false
+    this.#block = block
+    this.#bytes = block.bytes
+    this.#left = block.count
+    this.#at = block.start
+    if (block.count === 0) return this.#enterBlock()
+    this.keyBytes = block.bytes
+    this.valueBytes = block.bytes
+    return true
+  }
+
+  #read(): void {
+    const bytes = this.#bytes
+    const { baseOffset, baseTimestamp, appendTime } = this.#block as RecordBlock
+    at = this.#at
+    const length = readVarint(bytes)
+    this.#at = at + length
+    at++
+    const timestampDelta = readVarlong(bytes)
+    this.timestamp = appendTime ?? baseTimestamp + timestampDelta
+    this.offset = baseOffset + readVarint(bytes)
+    const keyLength = readVarint(bytes)
+    this.keyStart = keyLength < 0 ? -1 : at
+    if (keyLength > 0) at += keyLength
+    this.keyEnd = keyLength < 0 ? -1 : at
+    const valueLength = readVarint(bytes)
+    this.valueStart = valueLength < 0 ? -1 : at
+    if (valueLength > 0) at += valueLength
+    this.valueEnd = valueLength < 0 ? -1 : at
+    this.headerCount = readVarint(bytes)
+    this.#headersAt = at
+  }
+}
