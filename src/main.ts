@@ -21,6 +21,10 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
     summary: 'create the topics and verify those that exist; `topics rewind` begins a new generation',
     load: () => import('./commands/topics.ts'),
   },
+  dlq: {
+    summary: 'list, show, count and redrive dead letters',
+    load: () => import('./commands/dlq.ts'),
+  },
   generate: {
     summary: 'write synthetic logins into the source topic, with a ledger of what was acknowledged',
     load: () => import('./commands/generate.ts'),

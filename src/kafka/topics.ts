@@ -7,7 +7,7 @@ import { deliveryError, protocolTypeOf } from './kafkaErrors.ts'
 import { type Stage, type TopicRole, topicName } from './names.ts'
 
 export type PlannedTopic = {
-  readonly role: TopicRole
+  readonly role: TopicRole | 'redrives'
   readonly name: string
   readonly partitions: number
   readonly replicationFactor: number
@@ -34,13 +34,18 @@ const KNOWN_LIMIT_MS = 10_000
 const KNOWN_POLL_MS = 100
 const REMEDY = "run 'tidemark topics'"
 
+/** The topic that remembers which dead letters have been redriven; dead letters have no generations, so neither has it. */
+export function redrivesTopic({ topics }: Pick<Settings, 'topics'>): string {
+  return `${topics.deadLetters}-redriven`
+}
+
 /** The topics that the stages need, with the settings that their correctness rests on. */
 export function topicPlan(settings: Settings): readonly PlannedTopic[] {
   const { sourcePartitions, partialsPartitions, replicationFactor } = settings.topics
   const minInSync = { 'min.insync.replicas': replicationFactor >= 3 ? '2' : '1' }
-  const plan = (role: TopicRole, partitions: number, config: Record<string, string>): PlannedTopic => ({
+  const plan = (role: PlannedTopic['role'], partitions: number, config: Record<string, string>): PlannedTopic => ({
     role,
-    name: topicName(settings, role),
+    name: role === 'redrives' ? redrivesTopic(settings) : topicName(settings, role),
     partitions,
     replicationFactor,
     config: { ...config, ...minInSync },
@@ -51,6 +56,8 @@ export function topicPlan(settings: Settings): readonly PlannedTopic[] {
     plan('enriched', sourcePartitions, { 'max.message.bytes': String(settings.maxEventBytes + MIB) }),
     // A dead letter is the original record and its headers: it needs more room than a source topic's 1 MiB.
     plan('deadLetters', sourcePartitions, { 'max.message.bytes': String(aggregateBytes + MIB) }),
+    // One partition: a redrive reads it whole before it begins, and writes to it in every transaction.
+    plan('redrives', 1, { 'cleanup.policy': 'compact' }),
     plan('partials', partialsPartitions, {
       'cleanup.policy': 'delete',
       'message.timestamp.type': 'LogAppendTime',
@@ -98,7 +105,8 @@ export async function compareAllTopics(kafka: Kafka, settings: Settings): Promis
   })
 }
 
-const NEEDED: Readonly<Record<Stage, readonly TopicRole[]>> = {
+const NEEDED: Readonly<Record<Stage | 'redrive', readonly PlannedTopic['role'][]>> = {
+  redrive: ['source', 'deadLetters', 'redrives'],
   aggregate: ['source', 'enriched', 'deadLetters', 'partials'],
   reduce: ['source', 'deadLetters', 'partials', 'results'],
 }
@@ -107,9 +115,10 @@ const NEEDED: Readonly<Record<Stage, readonly TopicRole[]>> = {
  * @throws TidemarkError `refused_topic` or `refused_partition_count`, naming the remedy, when a topic that the role needs
  * is missing or would make its counts wrong
  */
-export async function verifyTopicsForRole(kafka: Kafka, settings: Settings, role: Stage): Promise<void> {
+export async function verifyTopicsForRole(kafka: Kafka, settings: Settings, role: Stage | 'redrive'): Promise<void> {
   const needed = NEEDED[role].filter(needed => needed !== 'enriched' || settings.enriched.enabled)
-  const names = new Set(needed.map(needed => topicName(settings, needed)))
+  const planned = topicPlan(settings).filter(topic => needed.includes(topic.role))
+  const names = new Set(planned.map(topic => topic.name))
   const fatal = (await compareAllTopics(kafka, settings)).filter(({ topic, fatal }) => fatal && names.has(topic))
   if (fatal.length === 0) return
   const code = fatal.some(({ kind }) => kind === 'partitions') ? 'refused_partition_count' : 'refused_topic'
@@ -229,12 +238,18 @@ export function compareConfig(
     differences.push({
       topic: topic.name,
       kind: 'setting',
-      // What the reducer may need again must still be there, and finality rests on the broker's own timestamps.
-      fatal: topic.role === 'partials' && name !== 'min.insync.replicas',
+      fatal: isFatal(topic.role, name),
       text: `topic ${topic.name} has ${name}=${is}, wanted is ${wanted}${reason}: ${change}`,
     })
   }
   return differences
+}
+
+function isFatal(role: PlannedTopic['role'], name: string): boolean {
+  // A forgotten redrive could be done again.
+  if (role === 'redrives') return name === 'cleanup.policy'
+  // What the reducer may need again must still be there, and finality rests on the broker's own timestamps.
+  return role === 'partials' && name !== 'min.insync.replicas'
 }
 
 function isEnough(name: string, is: string, wanted: string): boolean {
