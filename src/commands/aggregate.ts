@@ -4,6 +4,7 @@ import type { KafkaClient } from '../kafka/client.ts'
 import { createAtLeastOnceDelivery, createSharedProducer, createTransactionalDelivery } from '../kafka/delivery.ts'
 import { refuseLostCommits } from '../kafka/lostCommits.ts'
 import { groupName, outputTopicNames, topicName, transactionalId } from '../kafka/names.ts'
+import type { BatchLimits } from '../kafka/outgoing.ts'
 import { readTopicFacts } from '../kafka/topics.ts'
 import { type AggregateTask, createAggregateTaskFactory } from '../tasks/aggregateTask.ts'
 import type { EventOutputSettings } from '../tasks/eventOutputs.ts'
@@ -31,6 +32,11 @@ const spec: RoleSpec<AggregateTask> = {
 
 async function open({ settings, kafka, limits, log }: RoleContext): Promise<RoleParts<AggregateTask>> {
   const { outputs, close: closeEnrichment } = await openOutputs(settings, kafka, log)
+  const { compression } = settings
+  const batchLimits: BatchLimits = {
+    deadLetters: outputs.deadLetterMaxBytes,
+    ...(outputs.enriched === null ? {} : { enriched: outputs.enriched.maxBytes }),
+  }
   const factory = createAggregateTaskFactory({
     generation: settings.generation,
     configHash: configHash(settings),
@@ -58,6 +64,8 @@ async function open({ settings, kafka, limits, log }: RoleContext): Promise<Role
           sourceTopic: topicName(settings, 'source'),
           partition,
           topicNames,
+          batchLimits,
+          compression,
         }),
       close: async () => closeEnrichment(),
     }
@@ -66,7 +74,8 @@ async function open({ settings, kafka, limits, log }: RoleContext): Promise<Role
   await producer.connect()
   return {
     factory,
-    createDelivery: (_partition, commit) => createAtLeastOnceDelivery({ producer, topicNames, commit }),
+    createDelivery: (_partition, commit) =>
+      createAtLeastOnceDelivery({ producer, topicNames, batchLimits, compression, commit }),
     close: async () => {
       closeEnrichment()
       await producer.disconnect()

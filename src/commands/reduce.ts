@@ -31,6 +31,8 @@ const spec: RoleSpec<ReduceTask> = {
           sourceTopic: topicName(settings, 'partials'),
           partition,
           topicNames: outputTopicNames(settings),
+          batchLimits: { deadLetters: deadLetters.maxMessageBytes },
+          compression: settings.compression,
         }),
       close: async () => {},
     }

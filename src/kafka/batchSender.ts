@@ -1,5 +1,6 @@
 import type { KafkaSettings } from '../config/settings.ts'
 import { TidemarkError } from '../errors.ts'
+import type { RecordHeader } from '../tasks/recordBatch.ts'
 import { fetchPartitionCounts } from './admin.ts'
 import { createKafka, javaPartitioner, type KafkaLog } from './client.ts'
 import { deliveryError } from './kafkaErrors.ts'
@@ -11,6 +12,7 @@ export type BatchSenderMessage = {
   readonly value: string | Buffer | null
   /** Epoch milliseconds; the time of sending by default. */
   readonly timestamp?: number
+  readonly headers?: readonly RecordHeader[]
 }
 
 export type KafkaBatchSender = {
@@ -50,12 +52,7 @@ export async function createBatchSender(settings: KafkaSettings, log: KafkaLog =
   const sendOne = async (topic: string, partition: number, messages: readonly BatchSenderMessage[]) => {
     try {
       await checkTopic(topic)
-      const toSend = messages.map(({ key, value, timestamp }) => ({
-        key,
-        value,
-        partition,
-        ...(timestamp === undefined ? {} : { timestamp: String(timestamp) }),
-      }))
+      const toSend = messages.map(message => ({ ...message, partition }))
       const [result] = await sendRequest(producer.sendBatch, [{ topic, messages: toSend }])
       return { baseOffset: Number(result?.baseOffset) }
     } catch (cause) {

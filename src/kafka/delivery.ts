@@ -1,10 +1,12 @@
 import type { Kafka, Producer, Transaction } from 'kafkajs'
+import type { Compression } from '../config/settings.ts'
 import { TidemarkError } from '../errors.ts'
 import type { Delivery } from '../runtime/ports.ts'
 import type { Commit } from '../tasks/task.ts'
 import { javaPartitioner } from './client.ts'
 import { deliveryError } from './kafkaErrors.ts'
-import { sendRequest, type TopicNames, toRequests } from './outgoing.ts'
+import { type BatchLimits, sendRequest, type TopicNames, toRequests } from './outgoing.ts'
+import { CODEC_IDS } from './wire/codecs.ts'
 
 export type TransactionalDeliveryOptions = {
   readonly kafka: Kafka
@@ -14,6 +16,8 @@ export type TransactionalDeliveryOptions = {
   readonly sourceTopic: string
   readonly partition: number
   readonly topicNames: TopicNames
+  readonly batchLimits?: BatchLimits
+  readonly compression?: Compression
   /** After this time without a commit the broker aborts the transaction; 15,000 ms by default. */
   readonly transactionTimeoutMs?: number
 }
@@ -32,7 +36,8 @@ type Epoch = { readonly producer: Producer; transaction: Transaction | null }
  * after it may be the one before. Reading after a `fence` is sure: it waits for those markers.
  */
 export function createTransactionalDelivery(options: TransactionalDeliveryOptions): Delivery {
-  const { transactionalId, groupId, sourceTopic, partition, topicNames } = options
+  const { transactionalId, groupId, sourceTopic, partition, topicNames, batchLimits } = options
+  const codec = CODEC_IDS[options.compression ?? 'none']
   let epoch: Epoch | null = null
   let unused: Transaction | null = null
 
@@ -80,8 +85,8 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
       }),
     send: records =>
       step('send', async current => {
-        for (const topicMessages of toRequests(records, topicNames)) {
-          await sendRequest(open(current).sendBatch, topicMessages)
+        for (const request of toRequests(records, topicNames, batchLimits)) {
+          await sendRequest(open(current).sendBatch, request, codec)
         }
       }),
     commit: ({ offset, metadata }: Commit) =>
@@ -116,19 +121,23 @@ export function createSharedProducer(kafka: Kafka): Producer {
 export type AtLeastOnceDeliveryOptions = {
   readonly producer: Pick<Producer, 'sendBatch'>
   readonly topicNames: TopicNames
+  readonly batchLimits?: BatchLimits
+  readonly compression?: Compression
   /** Commits through the membership, in the generation that owns the partition. */
   readonly commit: (commit: Commit) => Promise<void>
 }
 
 /** At least once: records are acknowledged before the commit; an earlier owner can only repeat them. */
-export function createAtLeastOnceDelivery({ producer, topicNames, commit }: AtLeastOnceDeliveryOptions): Delivery {
+export function createAtLeastOnceDelivery(options: AtLeastOnceDeliveryOptions): Delivery {
+  const { producer, topicNames, batchLimits, commit } = options
+  const codec = CODEC_IDS[options.compression ?? 'none']
   return {
     fence: async () => {},
     begin: async () => {},
     async send(records) {
       try {
-        for (const topicMessages of toRequests(records, topicNames)) {
-          await sendRequest(producer.sendBatch, topicMessages)
+        for (const request of toRequests(records, topicNames, batchLimits)) {
+          await sendRequest(producer.sendBatch, request, codec)
         }
       } catch (cause) {
         throw deliveryError('send', cause)

@@ -1,35 +1,53 @@
-import type { IHeaders, Message, ProducerBatch, RecordMetadata, TopicMessages } from 'kafkajs'
+import type { ProducerBatch, RecordMetadata, TopicMessages } from 'kafkajs'
 import { TidemarkError } from '../errors.ts'
-import type { RecordHeader } from '../tasks/recordBatch.ts'
 import type { OutputRecord, OutputTopic } from '../tasks/task.ts'
+import type { WireMessage } from './wire/encode.ts'
 
 export type TopicNames = Readonly<Record<OutputTopic, string>>
 
-/**
- * kafkajs makes one record batch of all that one request sends to a partition, and the broker refuses one of more than
- * max.message.bytes (1 MiB by default).
- */
-const REQUEST_BYTES = 768 * 1024
+/** The most that a record batch of a topic may come to; DEFAULT_BATCH_BYTES where it is not known. */
+export type BatchLimits = Partial<Readonly<Record<OutputTopic, number>>>
+
+/** A record for the partition named, or else for the one that its key's murmur2 chooses. */
+export type RecordMessage = WireMessage & { readonly partition?: number | null }
+
+export type TopicRecords = { readonly topic: string; readonly messages: readonly RecordMessage[] }
+
+/** One record batch is made of all that one request sends to a partition, and brokers take 1 MiB unless told otherwise. */
+const DEFAULT_BATCH_BYTES = 768 * 1024
+/** Brokers take 100 MiB; what is under way is also held in memory. */
+const REQUEST_BYTES = 8 * 1024 * 1024
 const RECORD_OVERHEAD_BYTES = 32
+const BATCH_OVERHEAD_BYTES = 128
 
 /** Splits records into requests that no broker finds too large, in their order; one large record goes alone. */
-export function toRequests(records: readonly OutputRecord[], names: TopicNames): TopicMessages[][] {
-  const requests: TopicMessages[][] = []
-  let messages = new Map<OutputTopic, Message[]>()
+export function toRequests(
+  records: readonly OutputRecord[],
+  names: TopicNames,
+  limits: BatchLimits = {},
+): TopicRecords[][] {
+  const requests: TopicRecords[][] = []
+  let messages = new Map<OutputTopic, OutputRecord[]>()
+  // Records without a partition may all have the same key: together they must fit into one batch.
+  let batchBytes = new Map<string, number>()
   let bytes = 0
   const close = () => {
     if (messages.size > 0)
       requests.push([...messages].map(([topic, list]) => ({ topic: names[topic], messages: list })))
     messages = new Map()
+    batchBytes = new Map()
     bytes = 0
   }
   for (const record of records) {
     const size = sizeOf(record)
-    if (bytes + size > REQUEST_BYTES) close()
+    const batch = `${record.topic}/${record.partition}`
+    const limit = Math.min(DEFAULT_BATCH_BYTES, (limits[record.topic] ?? DEFAULT_BATCH_BYTES) - BATCH_OVERHEAD_BYTES)
+    if ((batchBytes.get(batch) ?? 0) + size > limit || bytes + size > REQUEST_BYTES) close()
     bytes += size
+    batchBytes.set(batch, (batchBytes.get(batch) ?? 0) + size)
     const list = messages.get(record.topic)
-    if (list === undefined) messages.set(record.topic, [toMessage(record)])
-    else list.push(toMessage(record))
+    if (list === undefined) messages.set(record.topic, [record])
+    else list.push(record)
   }
   close()
   return requests
@@ -39,17 +57,21 @@ export function toRequests(records: readonly OutputRecord[], names: TopicNames):
  * Sends one request and checks that every partition named in it has answered: kafkajs leaves out messages for a partition
  * that its metadata does not know, and reports success.
  *
+ * @param compression the number of a codec: see CODEC_IDS
  * @throws TidemarkError `delivery_failed` when a partition was left out, and whatever `send` throws
  */
 export async function sendRequest(
   send: (batch: ProducerBatch) => Promise<RecordMetadata[]>,
-  topicMessages: TopicMessages[],
+  topicRecords: readonly TopicRecords[],
+  compression = 0,
 ): Promise<RecordMetadata[]> {
-  const answers = await send({ acks: -1, topicMessages })
+  // kafkajs only groups messages by partition; our own encoder reads them.
+  const topicMessages = topicRecords as unknown as TopicMessages[]
+  const answers = await send({ acks: -1, compression, topicMessages })
   const answered = new Set(answers.map(({ topicName, partition }) => `${topicName}/${partition}`))
-  for (const { topic, messages } of topicMessages) {
+  for (const { topic, messages } of topicRecords) {
     for (const { partition } of messages) {
-      if (partition === undefined || answered.has(`${topic}/${partition}`)) continue
+      if (partition === undefined || partition === null || answered.has(`${topic}/${partition}`)) continue
       const message = `${topic} has no partition ${partition} that can be written to`
       throw new TidemarkError('delivery_failed', message, { retriable: true })
     }
@@ -57,33 +79,14 @@ export async function sendRequest(
   return answers
 }
 
-function toMessage({ partition, key, value, headers }: OutputRecord): Message {
-  const message: Message = { key: toBuffer(key), value: toBuffer(value) }
-  if (partition !== null) message.partition = partition
-  if (headers !== undefined) message.headers = toHeaders(headers)
-  return message
-}
-
-/** kafkajs takes headers of one name together. */
-function toHeaders(headers: readonly RecordHeader[]): IHeaders {
-  const byName = new Map<string, Buffer[]>()
-  for (const [name, value] of headers) {
-    const bytes = typeof value === 'string' ? Buffer.from(value) : value === null ? NOTHING : viewOf(value)
-    const known = byName.get(name)
-    if (known === undefined) byName.set(name, [bytes])
-    else known.push(bytes)
-  }
-  return Object.fromEntries(byName)
-}
-
-const NOTHING = Buffer.alloc(0)
-
-const viewOf = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
-const toBuffer = (bytes: OutputRecord['key']) => (bytes === null || typeof bytes === 'string' ? bytes : viewOf(bytes))
-
+/** At least what the record adds to a batch, but for lengths and deltas. */
 function sizeOf({ key, value, headers }: OutputRecord): number {
-  let bytes = RECORD_OVERHEAD_BYTES + (key?.length ?? 0) + (value?.length ?? 0)
-  for (const [name, text] of headers ?? []) bytes += name.length + (text?.length ?? 0)
+  let bytes = RECORD_OVERHEAD_BYTES + lengthOf(key) + lengthOf(value)
+  for (const [name, text] of headers ?? []) bytes += 4 + lengthOf(name) + lengthOf(text)
   return bytes
+}
+
+function lengthOf(part: string | Uint8Array | null): number {
+  if (part === null) return 0
+  return typeof part === 'string' ? Buffer.byteLength(part) : part.length
 }

@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module'
 import type { Broker, Cluster } from 'kafkajs'
+import { encodeProduceRequest, type ProduceRequest, type WireMessage } from './wire/encode.ts'
 import { FetchedBatch, FetchedBytes } from './wire/fetchedBatch.ts'
+import { murmur2 } from './wire/murmur2.ts'
 
 /**
  * kafkajs 2.2.4 with its mends. It has been frozen since 2023, so each mend is pinned to that version and says what
@@ -155,6 +157,88 @@ async function keepBytes(decoder: Decoder): Promise<FetchedBytes> {
   return new FetchedBytes(size > 0 && decoder.canReadBytes(size) ? decoder.readBytes(size) : Buffer.alloc(0))
 }
 
+/** The names that kafkajs's transactions know, by those that its protocol gives. */
+const COORDINATOR_ERRORS: Readonly<Record<string, string>> = {
+  GROUP_LOAD_IN_PROGRESS: 'COORDINATOR_LOAD_IN_PROGRESS',
+  GROUP_COORDINATOR_NOT_AVAILABLE: 'COORDINATOR_NOT_AVAILABLE',
+  NOT_COORDINATOR_FOR_GROUP: 'NOT_COORDINATOR',
+}
+
+/**
+ * A transaction's offsets are refused by a coordinator that is starting or has moved. kafkajs means to find it anew and
+ * repeat them, but looks for error names that it never gives itself, and so fails the transaction.
+ */
+export function nameCoordinatorErrors<A extends unknown[], R>(
+  call: (this: unknown, ...args: A) => Promise<R>,
+): (this: unknown, ...args: A) => Promise<R> {
+  return async function (...args) {
+    try {
+      return await call.apply(this, args)
+    } catch (error) {
+      const known = COORDINATOR_ERRORS[(error as { type?: string }).type ?? '']
+      if (known !== undefined) (error as { type: string }).type = known
+      throw error
+    }
+  }
+}
+
+type Metadata = { readonly partitionId: number; readonly leader: number }
+type Grouping = {
+  readonly topic: string
+  readonly partitionMetadata: readonly Metadata[]
+  readonly messages: readonly (WireMessage & { readonly partition?: number | null })[]
+  readonly partitioner: (choice: {
+    topic: string
+    partitionMetadata: readonly Metadata[]
+    message: WireMessage
+  }) => number
+}
+
+/**
+ * kafkajs copies a partition's list for each message that it adds, and leaves out messages for a partition that has no
+ * leader at the moment, reporting success. The error makes it ask for metadata again and repeat the send.
+ */
+export function groupMessagesPerPartition(grouping: Grouping): Record<number, WireMessage[]> {
+  const { topic, partitionMetadata, messages, partitioner } = grouping
+  const partitions = partitionMetadata.length
+  const groups: Record<number, WireMessage[]> = {}
+  if (partitions === 0) return groups
+  for (const message of messages) {
+    const partition =
+      message.partition ??
+      (message.key == null ? partitioner({ topic, partitionMetadata, message }) : murmur2(message.key) % partitions)
+    const group = groups[partition]
+    if (group === undefined) groups[partition] = [message]
+    else group.push(message)
+  }
+  for (const { partitionId, leader } of partitionMetadata) {
+    if (leader < 0 && groups[partitionId] !== undefined) {
+      const error = new Error(`${topic} has no leader for partition ${partitionId}`)
+      error.name = 'KafkaJSMetadataNotLoaded'
+      throw error
+    }
+  }
+  return groups
+}
+
+type WireEncoder = { writeBuffer(bytes: Buffer): WireEncoder }
+
+/** kafkajs makes an encoder with a buffer of its own for every part of every record, and knows no header without a value. */
+function createProduceRequest(): (request: ProduceRequest) => unknown {
+  const Encoder = load('kafkajs/src/protocol/encoder.js') as new (size?: number) => WireEncoder
+  const { Produce: apiKey } = load('kafkajs/src/protocol/requests/apiKeys.js') as { Produce: number }
+  return request => ({
+    apiKey,
+    apiVersion: 3,
+    apiName: 'Produce',
+    expectResponse: () => request.acks !== 0,
+    encode: async () => {
+      const body = encodeProduceRequest(request, Date.now())
+      return new Encoder(body.length).writeBuffer(body)
+    },
+  })
+}
+
 const MENDED = Symbol.for('tidemark.kafkajs.mended')
 
 function mend(): typeof import('kafkajs') {
@@ -164,12 +248,15 @@ function mend(): typeof import('kafkajs') {
     queueClass.prototype.scheduleCheckPendingRequests = scheduleCheckPendingRequests
     replaceModule('kafkajs/src/consumer/batch.js', () => FetchedBatch)
     replaceModule('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js', () => keepBytes)
+    replaceModule('kafkajs/src/producer/groupMessagesPerPartition.js', () => groupMessagesPerPartition)
+    replaceModule('kafkajs/src/protocol/requests/produce/v3/request.js', createProduceRequest)
     const groupClass = load('kafkajs/src/consumer/consumerGroup.js') as { prototype: GroupPrototype }
     hookConsumerGroup(groupClass.prototype)
     const broker = (load('kafkajs/src/broker/index.js') as { prototype: Record<string, never> }).prototype
     Object.assign(broker, {
       addOffsetsToTxn: retryConcurrent(broker.addOffsetsToTxn as never),
       addPartitionsToTxn: retryConcurrent(broker.addPartitionsToTxn as never),
+      txnOffsetCommit: nameCoordinatorErrors(broker.txnOffsetCommit as never),
     })
   }
   return load('kafkajs') as typeof import('kafkajs')

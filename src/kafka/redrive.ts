@@ -1,12 +1,11 @@
-import type { IHeaders, Kafka, Message, Producer, Transaction } from 'kafkajs'
+import type { Kafka, Producer, Transaction } from 'kafkajs'
 import type { Settings } from '../config/settings.ts'
-import type { RecordHeader } from '../tasks/recordBatch.ts'
 import type { TopicReader } from './admin.ts'
 import { javaPartitioner } from './client.ts'
 import { type DeadLetter, letterId } from './deadLetters.ts'
 import { deliveryError } from './kafkaErrors.ts'
 import { topicName } from './names.ts'
-import { sendRequest } from './outgoing.ts'
+import { type RecordMessage, sendRequest } from './outgoing.ts'
 import { redrivesTopic, type TopicFacts } from './topics.ts'
 
 /** Why a letter cannot go back into the source topic. */
@@ -120,29 +119,20 @@ async function fence(producer: Producer, transactionalId: string): Promise<Trans
 const sourcePartitionOf = ({ failure }: DeadLetter) => failure?.sourcePartition ?? 0
 
 /** The record as it came, and whose it is. Its time is now: a partition's clock takes the earlier of that and the event's. */
-function toRecord(letter: DeadLetter): Message {
+function toRecord(letter: DeadLetter): RecordMessage {
   return {
     key: letter.key,
     value: letter.value,
     partition: sourcePartitionOf(letter),
-    headers: toHeaders([...letter.originalHeaders, [REDRIVE_OF, letterId(letter)]]),
+    headers: [...letter.originalHeaders, [REDRIVE_OF, letterId(letter)]],
   }
 }
 
-function toMark(letter: DeadLetter, at: number): Message {
+function toMark(letter: DeadLetter, at: number): RecordMessage {
   const { sourceTopic = '', sourcePartition = 0, sourceOffset = 0, sourceTimestamp = 0 } = letter.failure ?? {}
   const source = { topic: sourceTopic, partition: sourcePartition, offset: sourceOffset, timestamp: sourceTimestamp }
   const mark: Mark = { at: new Date(at).toISOString(), to: sourcePartition, source }
   return { key: letterId(letter), value: JSON.stringify(mark), partition: MARKS_PARTITION }
-}
-
-function toHeaders(headers: readonly RecordHeader[]): IHeaders {
-  const byName = new Map<string, Buffer[]>()
-  for (const [name, value] of headers) {
-    const bytes = typeof value === 'string' ? Buffer.from(value) : Buffer.from(value ?? [])
-    byName.set(name, [...(byName.get(name) ?? []), bytes])
-  }
-  return Object.fromEntries(byName)
 }
 
 /**

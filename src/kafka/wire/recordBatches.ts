@@ -19,11 +19,11 @@ const PRODUCER_ID_AT = 43
 const COUNT_AT = 57
 export const RECORDS_AT = 61
 
-const LOG_OVERHEAD = 12
+export const LOG_OVERHEAD = 12
 const MAGIC = 2
 const CODEC_MASK = 0x07
 const LOG_APPEND_TIME = 0x08
-const TRANSACTIONAL = 0x10
+export const TRANSACTIONAL = 0x10
 const CONTROL = 0x20
 /** A control record's key is its version and its type, both i16; type 0 ends a transaction as aborted. */
 const ABORT_TYPE = 0

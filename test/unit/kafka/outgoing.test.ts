@@ -1,8 +1,12 @@
+import { createRequire } from 'node:module'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { javaPartitioner } from '../../../src/kafka/client.ts'
 import { deliveryError, protocolTypeOf } from '../../../src/kafka/kafkaErrors.ts'
 import { sendRequest, toRequests } from '../../../src/kafka/outgoing.ts'
+import { murmur2 } from '../../../src/kafka/wire/murmur2.ts'
 import type { OutputRecord } from '../../../src/tasks/task.ts'
+import { SEED } from '../support.ts'
 
 const NAMES = { partials: 'P', results: 'R', enriched: 'E', deadLetters: 'D' }
 const record = (over: Partial<OutputRecord> = {}): OutputRecord => ({
@@ -29,7 +33,18 @@ describe('requests', () => {
   })
   it('name topics, keep tombstones, leave an absent partition to the key', () => {
     const [request] = toRequests([record({ topic: 'deadLetters', partition: null, key: null, value: null })], NAMES)
-    expect(request).toEqual([{ topic: 'D', messages: [{ key: null, value: null }] }])
+    expect(request).toMatchObject([{ topic: 'D', messages: [{ partition: null, key: null, value: null }] }])
+  })
+  it('keep to the size that a topic takes, of texts by their bytes', () => {
+    const records = Array.from({ length: 6 }, () =>
+      record({ topic: 'enriched', partition: null, value: 'é'.repeat(400) }),
+    )
+    const sizes = toRequests(records, NAMES, { enriched: 2_000 }).map(([first]) => first?.messages.length)
+    expect(sizes).toEqual([2, 2, 2])
+  })
+  it('hold more than one batch when these go to different partitions', () => {
+    const records = Array.from({ length: 4 }, (_, partition) => record({ partition, value: Buffer.alloc(500_000) }))
+    expect(toRequests(records, NAMES)).toHaveLength(1)
   })
   it('are none without records', () => {
     expect(toRequests([], NAMES)).toEqual([])
@@ -51,11 +66,22 @@ it.each([
   ['a-little-bit-longer-string', -1_486_304_829],
   ['lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8', -58_897_971],
   ['abc', 479_470_107],
-])('the partition of key %s is that of the Java client', (key, murmur2) => {
+])('the partition of key %s is that of the Java client', (key, hash) => {
   const partitionMetadata = Array.from({ length: 12 }, (_, partitionId) => ({ partitionId, leader: 1 }))
   const message = { key: Buffer.from(key), value: null }
   const partition = javaPartitioner()({ topic: 't', partitionMetadata: partitionMetadata as never, message })
-  expect(partition).toBe((murmur2 & 0x7fffffff) % 12)
+  expect(partition).toBe((hash & 0x7fffffff) % 12)
+  expect([murmur2(key), murmur2(Buffer.from(key))]).toEqual([hash & 0x7fffffff, hash & 0x7fffffff])
+})
+
+it('the hash of any key is that of kafkajs', () => {
+  const theirs = createRequire(import.meta.url)('kafkajs/src/producer/partitioners/default/murmur2.js')
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', maxLength: 400 }), key => {
+      expect(murmur2(key)).toBe(theirs(key) & 0x7fffffff)
+    }),
+    { seed: SEED },
+  )
 })
 
 describe('an error of the broker', () => {
