@@ -60,6 +60,7 @@ export class Lab {
     const pipeline = this.#load({
       CONSUMER_GROUP: name,
       SOURCE_TOPIC: `${name}-user-login`,
+      ENRICHED_TOPIC: `${name}-processed-user-login`,
       DLQ_TOPIC: `${name}-user-login-dlq`,
       PARTIALS_TOPIC: `${name}-login-partials`,
       RESULTS_TOPIC: `${name}-aggregated-usage`,

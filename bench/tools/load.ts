@@ -69,7 +69,11 @@ class Teller extends Ledger {
 
 const task = JSON.parse(process.argv[2] ?? '') as LoadTask
 const { settings, rate, events } = task
-const source: EventSource = createEventSource({ partitions: settings.topics.sourcePartitions, shares: NO_SHARES })
+const source: EventSource = createEventSource({
+  partitions: settings.topics.sourcePartitions,
+  variedClients: 0,
+  shares: NO_SHARES,
+})
 const end = new AbortController()
 process.on('SIGTERM', () => end.abort())
 // Whoever asked for the load has gone.

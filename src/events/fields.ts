@@ -67,6 +67,7 @@ export const ADDED_FIELDS = [
   'hour_of_day',
   'day_part',
   'version_category',
+  'locale_kind',
   'country',
   'region',
 ] as const
@@ -77,8 +78,11 @@ const ADDED: Readonly<Record<(typeof ADDED_FIELDS)[number], string>> = {
   hour_of_day: "hour of the event's time, 0 to 23, in UTC or the time zone set",
   day_part: '`night` (hours 0-5), `morning` (6-11), `afternoon` (12-17) or `evening` (18-23)',
   version_category: '`major.minor` of the first version number in `app_version`, else `unknown`',
+  locale_kind:
+    '`state` when `locale` names a US state or the District of Columbia (`NY`, `US-NY`; `CA` is California), `country` (`RU`, `en-CA`), ' +
+    '`other`, or `unknown`',
   country: "ISO 3166 alpha-2 code of the whole address's country, else `unknown`",
-  region: "the address's region where the database knows regions, else `unknown`",
+  region: "ISO 3166-2 code of the address's region (`US-NY`) where the database knows regions, else `unknown`",
 }
 
 /** The reference of a login event's fields, as a Markdown table for the README. */

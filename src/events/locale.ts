@@ -1,11 +1,7 @@
-/** What a locale names: a US state (or the District of Columbia), a country, or something else. */
-export type LocaleKind = 'us_state' | 'country' | 'other'
+import { UNKNOWN } from './fields.ts'
 
-export type LocalePlace = {
-  readonly kind: LocaleKind
-  /** The state's postal code or the country's ISO 3166 alpha-2 code in capitals; of anything else the text as it came. */
-  readonly code: string
-}
+/** What a locale names: a US state (or the District of Columbia), a country, something else, or nothing known. */
+export type LocaleKind = 'state' | 'country' | 'other' | typeof UNKNOWN
 
 const STATES = setOf(
   'AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY',
@@ -29,14 +25,14 @@ const LANGUAGE_TAG = /^[a-z]{2,3}(?:[-_][a-z]{4})?[-_]([a-z]{2})$/i
  * Tells apart what a locale names. A bare code that is both a state and a country is the state (`CA` is California, `DE`
  * Delaware): the field holds states, and countries for those abroad. `US-NY` is the state too, `en-CA` the country.
  */
-export function classifyLocale(locale: string): LocalePlace {
+export function localeKindOf(locale: string): LocaleKind {
+  if (locale === UNKNOWN) return UNKNOWN
   const code = locale.toUpperCase()
-  if (STATES.has(code)) return { kind: 'us_state', code }
-  if (COUNTRIES.has(code)) return { kind: 'country', code }
-  if (/^US[-_]/.test(code) && STATES.has(code.slice(3))) return { kind: 'us_state', code: code.slice(3) }
+  if (STATES.has(code)) return 'state'
+  if (COUNTRIES.has(code)) return 'country'
+  if (/^US[-_]/.test(code) && STATES.has(code.slice(3))) return 'state'
   const region = LANGUAGE_TAG.exec(code)?.[1]
-  if (region !== undefined && COUNTRIES.has(region)) return { kind: 'country', code: region }
-  return { kind: 'other', code: locale }
+  return region !== undefined && COUNTRIES.has(region) ? 'country' : 'other'
 }
 
 function setOf(codes: string): ReadonlySet<string> {

@@ -1,7 +1,7 @@
 import { append } from './appending.ts'
 import { deliverNext, deliverStray } from './delivery.ts'
 import type { Call, Owner, Slot } from './owner.ts'
-import { retain } from './retention.ts'
+import { damage, retain } from './retention.ts'
 import type { World } from './world.ts'
 
 export type Action = {
@@ -37,6 +37,7 @@ export const ACTIONS: readonly Action[] = [
     run: retain,
     quiet: true,
   },
+  { name: 'damage', weight: ({ plan }) => (plan.damage ? 0.7 : 0), run: damage, quiet: true },
   { name: 'grow', weight: ({ plan }) => (plan.growBy > 0 ? 0.5 : 0), run: grow, quiet: true },
   { name: 'refresh', weight: ({ plan }) => (plan.growBy > 0 ? 2 : 0.2), run: refresh, quiet: true, calm: true },
   { name: 'hole', weight: ({ plan }) => (plan.holes ? 1.5 : 0), run: hole, quiet: true },
@@ -256,7 +257,7 @@ function jump(world: World): void {
   const owner = anOwner(world)
   if (owner === undefined) return
   // A gap's bound on lost event times needs an owner's clock that is not behind the producers'.
-  const ahead = world.plan.retention !== 'none'
+  const ahead = world.plan.retention !== 'none' || world.plan.damage
   owner.skewMs = world.random.pick(ahead ? [0, 15, 60] : [0, 15, 60, -15, -60])
   world.count('clock jump')
 }

@@ -27,6 +27,8 @@ export class Log {
   end: number
   readonly records: LogRecord[] = []
   readonly open = new Map<Transaction, number>()
+  /** Offset ranges [from, to) that nobody can read any more, in order. */
+  readonly damaged: { readonly from: number; readonly to: number }[] = []
 
   constructor(topic: string, number: number, start = 0) {
     this.topic = topic
@@ -54,10 +56,15 @@ export class Log {
     return least
   }
 
+  /** The first damage that ends behind `offset`. */
+  damageAfter(offset: number): { readonly from: number; readonly to: number } | undefined {
+    return this.damaged.find(({ to }) => to > offset)
+  }
+
   /** Up to `limit` records that a committed reader finds from `from` on. */
   read(from: number, limit: number): LogRecord[] {
     const found: LogRecord[] = []
-    const end = this.stableEnd
+    const end = Math.min(this.stableEnd, this.damageAfter(from)?.from ?? Number.POSITIVE_INFINITY)
     for (let i = this.indexOf(Math.max(from, this.start)); i < this.records.length && found.length < limit; i++) {
       const record = this.records[i] as LogRecord
       if (record.offset >= end) break

@@ -97,7 +97,7 @@ export const COUNTING: readonly Mutation[] = [
     find: 'const advance = event.timeMs < batch.timestamp ? event.timeMs : batch.timestamp',
     replace: 'const advance = event.timeMs',
     seeds: 300,
-    expects: ['partial-true', 'stream-totals'],
+    expects: ['event-true', 'partial-true', 'stream-totals'],
   },
   {
     rule: 'Another generation is ignored',
@@ -134,6 +134,42 @@ export const EVENTS: readonly Mutation[] = [
     replace: 'if (records.length > 0) for (const record of this.#outputs.take()) records.push(record)',
     seeds: 1000,
     expects: ['event-told'],
+  },
+]
+
+/** Records that cannot be read, skipped. */
+export const DAMAGE: readonly Mutation[] = [
+  {
+    rule: 'Behind records that cannot be read a sub-chunk begins',
+    file: AGGREGATE,
+    find: '    this.#startChunkAt(lost.to)\n',
+    replace: '',
+    seeds: 2000,
+    expects: ['partial-true', 'commit-truth', 'replay-bounded', 'no-two-truths', 'coverage'],
+  },
+  {
+    rule: 'A gap of damage is told and committed before anything behind it',
+    file: AGGREGATE,
+    find: '    this.#tellFirst(records)\n',
+    replace: '    this.#sealed.push(...records)\n',
+    seeds: 4000,
+    expects: ['coverage', 'loss-admitted', 'partial-true', 'no-two-truths', 'event-told', 'progress-truth'],
+  },
+  {
+    rule: 'Damage in what is read again loses only what no earlier owner has told',
+    file: AGGREGATE,
+    find: 'const lost = { from: this.#arrived ? from : this.#committed,',
+    replace: 'const lost = { from,',
+    seeds: 4000,
+    expects: ['stream-totals', 'commit-truth', 'progress-truth', 'coverage'],
+  },
+  {
+    rule: 'Damage in what is read again leaves the clock that was committed',
+    file: AGGREGATE,
+    find: 'if (!this.#arrived) this.#clock = this.#committedClock',
+    replace: '',
+    seeds: 4000,
+    expects: ['commit-truth', 'partial-true', 'stream-totals', 'progress-truth'],
   },
 ]
 

@@ -23,6 +23,11 @@ export class EventJudge {
     const p = truth.partition
     const offset = Number(headerOf(output, 'source.offset'))
     const what = `${output.topic} of ${p}/${offset}`
+    if (headerOf(output, 'error.code') === 'corrupt_batch') {
+      const damaged = truth.log.damaged.some(({ from, to }) => from <= offset && offset < to)
+      check('event-true', damaged, () => `${what}: nothing is damaged there`)
+      return
+    }
     const made = truth.records[truth.countBelow(offset)]
     check('event-true', made?.offset === offset && headerOf(output, 'source.partition') === String(p), () => {
       return `${what}: no such source record`

@@ -1,4 +1,4 @@
-import { COUNTING, EVENTS, REPLAY } from './countingMutations.ts'
+import { COUNTING, DAMAGE, EVENTS, REPLAY } from './countingMutations.ts'
 import { AGGREGATE, type Mutation, REDUCE_START, RUNNER, START } from './mutation.ts'
 import { FINALITY, REDUCING } from './reducingMutations.ts'
 
@@ -93,7 +93,7 @@ const TELLING: readonly Mutation[] = [
     find: '|| from !== task.position) return',
     replace: ') return',
     seeds: 1000,
-    expects: ['stream-totals', 'commit-truth', 'partial-true', 'coverage', 'no-invariant'],
+    expects: ['totals', 'stream-totals', 'commit-truth', 'partial-true', 'coverage', 'no-invariant'],
   },
 ]
 
@@ -176,6 +176,7 @@ const REFUSING: readonly Mutation[] = [
 export const mutations: readonly Mutation[] = [
   ...COUNTING,
   ...EVENTS,
+  ...DAMAGE,
   ...REPLAY,
   ...TELLING,
   ...FINALITY,

@@ -33,6 +33,8 @@ export type Plan = {
   /** How often a commit of an owner that is no longer the group's is accepted (at least once). */
   readonly zombieCommits: number
   readonly retention: Retention
+  /** Batches of the source may become unreadable. */
+  readonly damage: boolean
   /** Record timestamps differ from the broker's clock by up to this much. */
   readonly jitterMs: number
   /** How often a call's outcome is a failure or unknown. */
@@ -55,12 +57,16 @@ export type Plan = {
   readonly refusal: boolean
 }
 
+const DAMAGE_STREAM = 1_000_003
+
 export function planOf(seed: number): { readonly plan: Plan; readonly random: Random } {
   const random = new Random(seed)
   const latenessMs = random.pick([0, 5, 10, 25])
   const horizonMs = random.pick([0, 10, 40, 120])
   const retention = random.pick<Retention>(['none', 'none', 'needless', 'replay', 'replay', 'uncounted'])
   const jitterMs = random.pick([0, 0, 3, 8])
+  // Drawn apart, so that all else of a seed stays what it was.
+  const damage = new Random(seed + DAMAGE_STREAM).chance(0.08)
   const finalWindows = Math.ceil(horizonMs / WINDOW_MS) + 1
   const calm = random.chance(0.15)
   const plan: Plan = {
@@ -80,7 +86,8 @@ export function planOf(seed: number): { readonly plan: Plan; readonly random: Ra
     zombieCommits: random.pick([0, 0.5, 1]),
     retention,
     // A gap's bound on the event times that it lost allows producers' clocks to differ by the lateness.
-    jitterMs: retention === 'uncounted' ? Math.min(jitterMs, Math.floor(latenessMs / 2)) : jitterMs,
+    damage,
+    jitterMs: damage || retention === 'uncounted' ? Math.min(jitterMs, Math.floor(latenessMs / 2)) : jitterMs,
     faults: calm ? 0 : random.pick([0.01, 0.05, 0.15]),
     crashes: calm ? 0 : random.pick([0.2, 0.5, 1, 3]),
     zombies: calm ? 0 : random.pick([0, 0.5, 1, 3]),

@@ -58,3 +58,22 @@ function moveStart(world: World, slot: Slot, bound: number): void {
   world.count(`retention of ${log.topic}`)
   world.trace?.(`    ${log.topic}/${log.number} begins at ${log.start}`)
 }
+
+/** Makes a few records of a source unreadable, counted ones or not. */
+export function damage(world: World): void {
+  const { random } = world
+  const able = world.slots.filter(({ stage, losses, log }) => {
+    return stage === 'aggregate' && losses < MOST_LOSSES && log.end > log.start
+  })
+  if (able.length === 0) return
+  const slot = random.pick(able)
+  const { log } = slot
+  const known = log.damaged.at(-1)?.to ?? log.start
+  if (known >= log.end) return
+  slot.losses++
+  const from = random.between(Math.max(known, log.start), log.end - 1)
+  const to = Math.min(log.end, from + random.between(1, 5))
+  log.damaged.push({ from, to })
+  world.count('damaged range')
+  world.trace?.(`    ${log.topic}/${log.number} cannot be read at [${from}, ${to})`)
+}
