@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import type { CommandContext, CommandFile } from './commands/command.ts'
 import { type ErrorCode, EXIT, exitCodeOf, TidemarkError } from './errors.ts'
+import { readVersion } from './version.ts'
 
 type Listed = { readonly summary: string; readonly load: () => Promise<{ readonly command: CommandFile }> }
 
@@ -70,7 +70,7 @@ async function dispatch(
   let exitCode: number = EXIT.done
   const program = new Command('tidemark')
     .description('Exact, windowed login statistics on Kafka')
-    .version(version(context))
+    .version(readVersion(context.readFile))
     .exitOverride()
     .configureOutput({ writeOut: text => context.stdout.write(text), writeErr: text => context.stderr.write(text) })
     .showHelpAfterError('(`tidemark --help` lists the commands, `tidemark <command> --help` the options of one)')
@@ -102,11 +102,6 @@ function report(error: unknown, context: CommandContext): number {
     context.stderr.write(`tidemark: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
   }
   return exitCodeOf(error)
-}
-
-function version(context: CommandContext): string {
-  const { version } = JSON.parse(context.readFile(fileURLToPath(new URL('../package.json', import.meta.url))))
-  return String(version)
 }
 
 async function main(): Promise<void> {

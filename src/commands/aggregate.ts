@@ -24,6 +24,7 @@ const spec: RoleSpec<AggregateTask> = {
       partialsTopic: topicName(settings, 'partials'),
       generation: settings.generation,
     }),
+  clockMs: task => (task.clockMs === 0 ? null : task.clockMs),
   survey: (task, into) => {
     for (const aggregate of task.held()) into.merge(aggregate)
     return task.processed

@@ -27,21 +27,33 @@ export const command: CommandFile = {
 }
 
 function print(context: CommandContext, outcome: DemoOutcome, out: DemoOptions['out'], json: boolean): void {
-  const { differences, differenceCount, seconds, secondsToFirstResult, ...numbers } = outcome
+  const { differences, differenceCount, seconds, secondsToFirstResult, delivery, ...told } = outcome
+  const { enriched, deadLetters, ...numbers } = told
+  const { byCode, ...letters } = deadLetters
   for (const difference of differences) out.write(`difference: ${difference}\n`)
-  const words = Object.entries({ ...numbers, differences: differenceCount }).map(([name, value]) => `${name} ${value}`)
+  out.write(`enriched: ${words(enriched)} (${delivery})\n`)
+  out.write(`dead letters: ${words(letters)}\ndead letters by code: ${words(byCode)}\n`)
   out.write(
-    `verdict: ${words.join(', ')} (${seconds.toFixed(1)} s, first result after ${secondsToFirstResult.toFixed(1)} s)\n`,
+    `verdict: ${words({ ...numbers, differences: differenceCount })} (${seconds.toFixed(1)} s, first result after ${secondsToFirstResult.toFixed(1)} s)\n`,
   )
   if (!json) return
   const line = {
     ...numbers,
+    delivery,
+    enriched,
+    deadLetters,
     differences: differenceCount,
     details: differences,
     seconds,
     seconds_to_first_result: secondsToFirstResult,
   }
   context.stdout.write(`${JSON.stringify(line)}\n`)
+}
+
+function words(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ')
 }
 
 function count(text: string): number {

@@ -21,6 +21,7 @@ type Flags = {
   readonly seconds?: number
   readonly seed: number
   readonly users: number
+  readonly variedClients?: number
   readonly jitter: number
   readonly partitions?: number
   readonly clean?: boolean
@@ -46,6 +47,10 @@ const SHARE_FLAGS: Readonly<Record<keyof Shares, readonly [flag: string, what: s
   missingRequired: ['missing-required', 'user_id or timestamp missing'],
   brokenJson: ['broken-json', 'no JSON object'],
   notUtf8: ['not-utf8', 'bytes that are no UTF-8'],
+  emptyValue: ['empty-value', 'no value, or an empty one'],
+  invalidRequired: ['invalid-required', 'a user_id or timestamp of a wrong type or out of its bounds'],
+  tooDeep: ['too-deep', 'objects and arrays nested deeper than MAX_EVENT_DEPTH'],
+  tooLarge: ['too-large', 'more bytes than MAX_EVENT_BYTES, which must be at most 256KiB for it'],
   duplicates: ['duplicates', 'the bytes of an earlier event again'],
   late: ['late', 'a time 1-10 minutes back'],
   future: ['future', 'a time a day to a year ahead'],
@@ -58,7 +63,7 @@ export const command: CommandFile = {
     const flags = options as unknown as Flags
     const settings = loadSettings(context.env, context.readFile)
     const partitions = await usedPartitions(settings, flags)
-    const events = eventOptions(flags, partitions)
+    const events = eventOptions(flags, settings, partitions)
     const sender = await createBatchSender(settings.kafka)
     const stop = abortOnSignals()
     try {
@@ -78,6 +83,11 @@ function define(generate: Command): void {
     .option('--seconds <n>', 'end after so many seconds', parsed(COUNT))
     .option('--seed <n>', 'the same seed gives the same users and kinds of events', parsed(NUMBER), 1)
     .option('--users <n>', 'how many users log in', parsed(wholeNumber(1, 10_000_000)), DEFAULT_EVENT_OPTIONS.users)
+    .option(
+      '--varied-clients <share>',
+      `share of apps that send CloudEvents, headers or more fields (default: ${DEFAULT_EVENT_OPTIONS.variedClients})`,
+      parsed(SHARE),
+    )
     .option('--jitter <time>', 'an event is up to this old', parsed(duration('1ms', '1h', 'orZero')), 3_000)
     .option('--partitions <n>', 'use the first n partitions; all of the topic by default', parsed(COUNT))
     .option('--skewed-partition <p>', 'the partition that gets --skewed-share of all events', parsed(PARTITION))
@@ -85,7 +95,7 @@ function define(generate: Command): void {
     .option('--silent-partition <p>', 'a partition that gets nothing', parsed(PARTITION))
     .option('--ledger <file>', 'write what was acknowledged, counted naively, as JSON')
     .option('--ledger-every <time>', 'how often to write it while running', parsed(duration('100ms', '1h')), 5_000)
-    .option('--clean', 'nothing unusual: every share is 0 unless given')
+    .option('--clean', 'nothing unusual: every share is 0 unless given, and all apps write the plain form')
     .option('--json', 'print one JSON object at the end')
   for (const [name, [flag, what]] of Object.entries(SHARE_FLAGS)) {
     const standard = DEFAULT_EVENT_OPTIONS.shares[name as keyof Shares]
@@ -157,7 +167,7 @@ async function usedPartitions(settings: Settings, flags: Flags): Promise<number>
   }
 }
 
-function eventOptions(flags: Flags, partitions: number): EventOptions {
+function eventOptions(flags: Flags, settings: Settings, partitions: number): EventOptions {
   const shares: Record<keyof Shares, number> = { ...(flags.clean ? NO_SHARES : DEFAULT_EVENT_OPTIONS.shares) }
   for (const name of Object.keys(SHARE_FLAGS) as (keyof Shares)[]) shares[name] = flags[name] ?? shares[name]
   const { skewedPartition, skewedShare } = flags
@@ -165,7 +175,10 @@ function eventOptions(flags: Flags, partitions: number): EventOptions {
     seed: flags.seed,
     partitions,
     users: flags.users,
+    variedClients: flags.variedClients ?? (flags.clean ? 0 : DEFAULT_EVENT_OPTIONS.variedClients),
     shares,
+    maxEventBytes: settings.maxEventBytes,
+    maxEventDepth: settings.maxEventDepth,
     jitterMs: flags.jitter,
     skewed: skewedPartition === undefined ? null : { partition: skewedPartition, share: skewedShare },
     silentPartition: flags.silentPartition ?? null,

@@ -37,6 +37,7 @@ const spec: RoleSpec<ReduceTask> = {
       close: async () => {},
     }
   },
+  clockMs: () => null,
   survey: (task, into) => {
     for (const aggregate of task.held()) into.merge(aggregate)
     return task.processed

@@ -13,7 +13,9 @@ import type { Delivery } from '../runtime/ports.ts'
 import { Worker, type WorkerListener } from '../runtime/worker.ts'
 import type { Commit, Notice, Task, TaskFactory } from '../tasks/task.ts'
 import { createLogger, type Log, sampled } from '../telemetry/log.ts'
+import { type RoleListener, RoleTelemetry } from '../telemetry/roleTelemetry.ts'
 import { createStatistics } from '../telemetry/statistics.ts'
+import { readVersion } from '../version.ts'
 import type { CommandContext } from './command.ts'
 import { untilSignalled } from './signals.ts'
 
@@ -24,6 +26,8 @@ export type RoleSpec<T extends Task> = {
   readonly open: (context: RoleContext) => Promise<RoleParts<T>>
   /** Called when a partition has no commit, before it is taken for a new one. */
   readonly onNoCommit?: (reader: TopicReader, settings: Settings) => Promise<void>
+  /** The event time that a task has reached, epoch milliseconds; null for one without a clock. */
+  readonly clockMs: (task: T) => number | null
   /** Adds what the task holds in memory to the periodic statistics, and tells how many records it has processed. */
   readonly survey: (task: T, into: Aggregate) => number
 }
@@ -68,6 +72,16 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
   const parts = await spec.open({ settings, kafka, limits: aggregateLimits(settings), log })
 
   const { promise: failure, reject: fail } = Promise.withResolvers<never>()
+  const telemetry = new RoleTelemetry({
+    settings,
+    role: spec.stage,
+    version: readVersion(context.readFile),
+    log,
+    readings: () =>
+      worker.views().map(({ partition, task, lag }) => {
+        return { partition, position: task.position, lag, clockMs: spec.clockMs(task) }
+      }),
+  })
   const worker = new Worker<T>({
     factory: parts.factory,
     flushIntervalMs: spec.flushIntervalMs(settings),
@@ -82,8 +96,9 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
     },
     readLogRanges: () => reader.readLogRanges(topic),
     createDelivery: parts.createDelivery,
-    on: listen(log, fail),
+    on: listen(log, telemetry.on, fail),
   })
+  await telemetry.open()
   const statistics = reportStatistics(settings, log, worker, spec)
   try {
     log.info('starting', {
@@ -96,6 +111,7 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
     await Promise.race([worker.start(), signalled, failure])
     const signal = await Promise.race([signalled, failure])
     log.info('draining', { signal })
+    telemetry.draining()
     await worker.drain()
     log.info('drained')
     return EXIT.done
@@ -106,27 +122,42 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
   } finally {
     clearInterval(statistics)
     quiet.flush()
+    await telemetry.close()
     // The process ends next: connections that do not close at once are closed by that.
     void reader.close()
     void parts.close()
   }
 }
 
-function listen(log: Log, fail: (error: unknown) => void): WorkerListener {
+function listen(log: Log, telemetry: RoleListener, fail: (error: unknown) => void): WorkerListener {
   const often = sampled(log)
   return {
-    assigned: (epoch, partitions) => log.info('assigned', { epoch, partitions }),
-    restored: (partition, position, committed) => log.info('restored', { partition, position, committed }),
+    assigned: (epoch, partitions) => {
+      log.info('assigned', { epoch, partitions })
+      telemetry.assigned(epoch, partitions)
+    },
+    restored: (partition, position, committed) => {
+      log.info('restored', { partition, position, committed })
+      telemetry.restored(partition, position, committed)
+    },
     live: (partition, position, sinceAssignedMs) => {
       log.info('live', { partition, position, since_assigned_ms: sinceAssignedMs })
+      telemetry.live(partition)
     },
-    notice: (partition, notice) => reportNotice(often.write, partition, notice),
+    delivered: telemetry.delivered,
+    looked: telemetry.looked,
+    notice: (partition, notice) => {
+      reportNotice(often.write, partition, notice)
+      telemetry.notice(partition, notice)
+    },
     corrupt: (partition, batch) => {
       often.write('error', 'corrupt_batch', { partition, ...batch, waiting: !batch.skipped })
+      telemetry.corrupt(partition, batch)
     },
     failed: (partition, error) => {
       const { code, message } = error instanceof TidemarkError ? error : { code: 'unknown', message: String(error) }
       often.write('warn', 'restoring', { partition, code, reason: message })
+      telemetry.failed(partition, error)
     },
     fatal: fail,
   }

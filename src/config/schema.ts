@@ -92,7 +92,7 @@ export const SCHEMA = {
   ),
   GEO_DATABASE: optional(
     filePath(),
-    'A MaxMind database (mmdb) of countries or cities, read again when the file changes. Left out: the public-domain country data that comes along, which knows no regions.',
+    'A MaxMind database (mmdb) of countries or cities, read again when the file changes. Left out: the country data that comes along, a snapshot of the registries, which knows no regions.',
   ),
   USER_ID_KEY_FILE: optional(
     filePath(),
@@ -187,6 +187,35 @@ export const SCHEMA = {
     oneOf('none', 'gzip', 'snappy', 'lz4', 'zstd'),
     'none',
     'How the record batches that we write are compressed. All of these can be read in any case.',
+  ),
+  HTTP_PORT: required(
+    wholeNumber(0, 65_535),
+    '8080',
+    'Where a role answers `/livez`, `/readyz`, `/healthz` and `/metrics`; 0 opens no port. Roles on one machine need a port each, or none.',
+  ),
+  HEALTH_MAX_STALL: required(
+    duration('10s', '1h'),
+    '2m',
+    '`/livez` fails when records wait, the brokers answer, and a partition has shown no progress for this long.',
+  ),
+  HEALTH_MAX_LAG: required(
+    wholeNumber(0, 999_999_999_999),
+    '1000000',
+    'Records that may wait for a process before `/healthz` says `exceeded`.',
+  ),
+  HEALTH_MAX_FLUSH: required(
+    duration('10ms', '10m'),
+    '5s',
+    'How long the slowest flush of the last minute may have taken, from its capture to its commit, likewise.',
+  ),
+  HEALTH_MAX_MEMORY: required(
+    share(),
+    '90%',
+    "The share of the container's memory that a process may use, likewise. The error rate's threshold is `REJECTED_SHARE`.",
+  ),
+  HEALTH_FAIL_ON: optional(
+    listOf('container', 'lag', 'error_rate', 'processing_time'),
+    'The checks of `/healthz` that make it answer 503 when they say `exceeded`. Left out: it always answers 200.',
   ),
   STATS_INTERVAL: required(
     duration('1s', '1h', 'orZero'),

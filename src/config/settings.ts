@@ -55,11 +55,30 @@ export type Settings = {
   /** The most that a record batch may unpack to. */
   readonly maxBatchBytes: number
   readonly compression: Compression
+  /** The port for health and metrics; null for none. */
+  readonly httpPort: number | null
+  readonly health: HealthSettings
   /** How often `aggregate` and `reduce` print statistics; 0 never. */
   readonly statsIntervalMs: number
   readonly sessionTimeoutMs: number
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 }
+
+/** The thresholds of the health reports. */
+export type HealthSettings = {
+  /** For how long a partition may show no progress while records wait. */
+  readonly maxStallMs: number
+  /** Records that may wait for one process. */
+  readonly maxLag: number
+  /** How long a flush may take. */
+  readonly maxFlushMs: number
+  /** A share (0 to 1) of the container's memory. */
+  readonly maxMemoryShare: number
+  /** The checks that fail the report when their threshold is passed. */
+  readonly failOn: readonly HealthCheckName[]
+}
+
+export type HealthCheckName = 'container' | 'lag' | 'error_rate' | 'processing_time'
 
 export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 

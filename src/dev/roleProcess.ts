@@ -42,7 +42,8 @@ process.on('exit', () => {
 /** Starts `tidemark <args>` with this Node. */
 export function startRole(options: RoleOptions): RoleProcess {
   const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, ...options.args], {
-    env: options.env,
+    // Several roles on one machine: the default port would be free for the first alone.
+    env: { HTTP_PORT: '0', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   alive.add(child)

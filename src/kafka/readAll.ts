@@ -43,14 +43,17 @@ const RETRY_MS = 250
 export async function readAll(cluster: Cluster, options: ReadAllOptions): Promise<void> {
   const { topic } = options
   await cluster.addTargetTopic(topic)
-  const ranges = await openRanges(cluster, options)
+  let ranges: Map<number, Range> | null = null
   let failures = 0
   for (;;) {
-    const pending = [...ranges].filter(([, { position, end }]) => position < end).map(([partition]) => partition)
-    if (pending.length === 0) return
     try {
+      // A topic that was just made has partitions without a leader for a moment.
+      ranges ??= await openRanges(cluster, options)
+      const opened = ranges
+      const pending = [...opened].filter(([, { position, end }]) => position < end).map(([partition]) => partition)
+      if (pending.length === 0) return
       const leaders = Object.entries(cluster.findLeaderForPartitions(topic, pending))
-      const reads = leaders.map(([nodeId, partitions]) => readOnce(cluster, options, nodeId, partitions, ranges))
+      const reads = leaders.map(([nodeId, partitions]) => readOnce(cluster, options, nodeId, partitions, opened))
       // All have to end before any is repeated: a handler may still be at work on another leader's records.
       const failed = (await Promise.allSettled(reads)).find(read => read.status === 'rejected')
       if (failed !== undefined) throw failed.reason

@@ -37,7 +37,8 @@ export type RunnerOptions<T extends Task> = {
 export type RunnerListener = {
   readonly restored?: (position: number, committed: number | null) => void
   readonly live?: (position: number) => void
-  readonly delivered?: (capture: Capture) => void
+  /** @param ms from the capture to the end of its commit */
+  readonly delivered?: (capture: Capture, ms: number) => void
   readonly notice?: (notice: Notice) => void
   /** A step failed; the state is thrown away and restored. */
   readonly failed?: (error: unknown) => void
@@ -229,6 +230,7 @@ export class PartitionRunner<T extends Task> {
 
   /** Each step waits for the one before: a commit never passes an unacknowledged partial. */
   async #deliverCapture(task: T, capture: Capture): Promise<void> {
+    const capturedAt = this.#options.now()
     await this.#ports.begin()
     for (const stage of capture.stages) {
       if (this.#task !== task) return
@@ -239,7 +241,7 @@ export class PartitionRunner<T extends Task> {
     if (this.#task !== task) return
     this.#lastCommit = capture.commit
     this.#failures = 0
-    this.#options.on.delivered?.(capture)
+    this.#options.on.delivered?.(capture, this.#options.now() - capturedAt)
     for (const notice of capture.notices) this.#options.on.notice?.(notice)
   }
 

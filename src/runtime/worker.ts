@@ -26,8 +26,11 @@ export type WorkerListener = {
   readonly assigned?: (epoch: number, partitions: readonly number[]) => void
   readonly restored?: (partition: number, position: number, committed: number | null) => void
   readonly live?: (partition: number, position: number, sinceAssignedMs: number) => void
-  readonly delivered?: (partition: number, capture: Capture) => void
+  /** @param ms from the capture to the end of its commit */
+  readonly delivered?: (partition: number, capture: Capture, ms: number) => void
   readonly notice?: (partition: number, notice: Notice) => void
+  /** The ends of the logs were read from the brokers. */
+  readonly looked?: () => void
   /** A record batch cannot be read: it was skipped, or the partition stands still at it. */
   readonly corrupt?: (partition: number, batch: CorruptReport) => void
   readonly failed?: (partition: number, error: unknown) => void
@@ -161,7 +164,7 @@ export class Worker<T extends Task> {
       on: {
         restored: (position, committed) => on.restored?.(partition, position, committed),
         live: position => on.live?.(partition, position, this.#now() - this.#assignedAt),
-        delivered: capture => on.delivered?.(partition, capture),
+        delivered: (capture, ms) => on.delivered?.(partition, capture, ms),
         notice: notice => on.notice?.(partition, notice),
         failed: error => on.failed?.(partition, error),
         fatal: error => this.#fatal(error),
@@ -222,6 +225,7 @@ export class Worker<T extends Task> {
     const positions = this.views().map(({ partition, task }) => [partition, task.position] as const)
     try {
       this.#ranges = await this.#options.readLogRanges()
+      this.#options.on.looked?.()
       for (const [partition, position] of positions) {
         const range = this.#ranges[partition]
         if (range !== undefined) this.#owned.get(partition)?.runner.observe(position, range, asOf)

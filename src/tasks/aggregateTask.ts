@@ -114,6 +114,11 @@ export class AggregateTask implements Task {
     return this.#pendingPartials * PARTIAL_BYTES + this.#outputs.bytes
   }
 
+  /** The event-time clock of the prefix, epoch milliseconds; 0 before the first event. */
+  get clockMs(): number {
+    return this.#clock
+  }
+
   /** Records processed by this owner, replayed ones too. */
   get processed(): number {
     return this.#processed

@@ -10,8 +10,10 @@ import { createKafka } from '../../kafka/client.ts'
 import { topicName } from '../../kafka/names.ts'
 import type { LedgerContent } from '../generator/ledger.ts'
 import { startKafka } from '../kafka/embeddedKafka.ts'
+import type { OutputVerdict } from '../outputs.ts'
 import { type RoleProcess, startRole } from '../roleProcess.ts'
 import { compareLedger, compareTotals, judge, type Verdict } from '../verdict.ts'
+import { judgeOutputsOf } from './outputVerdict.ts'
 import { lastProgress, ResultFeed, recountTopic } from './resultFeed.ts'
 import { createScreen } from './screen.ts'
 
@@ -28,6 +30,9 @@ export type DemoOptions = {
 }
 
 export type DemoOutcome = Verdict & {
+  readonly delivery: Settings['delivery']
+  readonly enriched: OutputVerdict['enriched']
+  readonly deadLetters: OutputVerdict['deadLetters']
   readonly produced: number
   readonly killed: number
   readonly added: number
@@ -42,8 +47,9 @@ const POLL_MS = 1_000
 /** From the last event: a window and its lateness, idleness, a session timeout of a killed one, and room. */
 const FINAL_LIMIT_MS = 90_000
 const END_LIMIT_MS = 20_000
+const TOO_LARGE_SHARE = '0.0002'
 
-/** Small times, so that windows turn final while one looks on. */
+/** Small times, so that windows turn final while one looks on; and a limit that some of the events can pass. */
 const DEMO_SETTINGS: Readonly<Record<string, string>> = {
   SOURCE_PARTITIONS: '6',
   PARTIALS_PARTITIONS: '2',
@@ -53,6 +59,7 @@ const DEMO_SETTINGS: Readonly<Record<string, string>> = {
   CORRECTION_HORIZON: '15m',
   IDLE_TIMEOUT: '2s',
   SESSION_TIMEOUT: '6s',
+  MAX_EVENT_BYTES: '16KiB',
 }
 
 /** The whole of Tidemark on a real broker: counts while aggregators are killed and added, then checks every number. */
@@ -112,7 +119,8 @@ class Demo {
     const { events, seconds } = this.#options
     const rate = String(Math.ceil(events / seconds))
     const generator = this.#start('generator', [
-      ...['generate', '--events', String(events), '--rate', rate, '--ledger', ledgerFile, '--ledger-every', '1s'],
+      ...['generate', '--events', String(events), '--rate', rate, '--too-large', TOO_LARGE_SHARE],
+      ...['--ledger', ledgerFile, '--ledger-every', '1s'],
     ])
     await this.#watch(generator, first, ledgerFile)
     if ((await generator.exited) !== 0) throw this.#failed(generator)
@@ -175,6 +183,9 @@ class Demo {
     const progress = await lastProgress(this.#reader, topicName(this.#settings, 'partials'))
     await this.#feed.poll()
     const verdict = judge(recount, this.#feed.table)
+    this.#tell('every window is compared; now each event, in the enriched topic and among the dead letters')
+    await this.#show(ledger.acknowledged)
+    const { enriched, deadLetters, ...outputs } = await judgeOutputsOf(this.#reader, this.#settings)
     const unfinished = verdict.windows - verdict.final
     const more = [
       ...compareLedger(ledger, recount),
@@ -184,8 +195,11 @@ class Demo {
     ]
     return {
       ...verdict,
-      differences: [...verdict.differences, ...more],
-      differenceCount: verdict.differenceCount + more.length,
+      differences: [...verdict.differences, ...more, ...outputs.differences],
+      differenceCount: verdict.differenceCount + more.length + outputs.differenceCount,
+      delivery: this.#settings.delivery,
+      enriched,
+      deadLetters,
       produced: ledger.acknowledged,
       killed: this.#killed,
       added: this.#added,
@@ -255,6 +269,7 @@ function demoNames(prefix: string): Record<string, string> {
   return {
     CONSUMER_GROUP: prefix,
     SOURCE_TOPIC: `${prefix}-user-login`,
+    ENRICHED_TOPIC: `${prefix}-processed-user-login`,
     DLQ_TOPIC: `${prefix}-user-login-dlq`,
     PARTIALS_TOPIC: `${prefix}-login-partials`,
     RESULTS_TOPIC: `${prefix}-aggregated-usage`,

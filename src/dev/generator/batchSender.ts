@@ -1,5 +1,12 @@
+import type { RecordHeader } from '../../tasks/recordBatch.ts'
+
 /** A record to be sent. `timestamp` is the record's, epoch milliseconds. */
-export type SentMessage = { readonly key: Buffer; readonly value: Buffer; readonly timestamp: number }
+export type SentMessage = {
+  readonly key: Buffer
+  readonly value: Buffer | null
+  readonly headers: readonly RecordHeader[]
+  readonly timestamp: number
+}
 
 /** What the generator needs from Kafka; src/kafka implements it with an idempotent producer. */
 export type BatchSender = {

@@ -1,7 +1,9 @@
+import type { RecordHeader } from '../../tasks/recordBatch.ts'
+import { type Device, NO_HEADERS, timestampText, type WrittenEvent } from './clients.ts'
 import { checkEventOptions, DEFAULT_EVENT_OPTIONS, type EventOptions, type Shares } from './eventOptions.ts'
 import { javaPartition } from './murmur2.ts'
 import { Random } from './random.ts'
-import { type Device, type User, Users } from './users.ts'
+import { Users } from './users.ts'
 
 export type EventKind = 'plain' | keyof Shares
 
@@ -9,8 +11,9 @@ export type GeneratedEvent = {
   readonly partition: number
   /** The user's id in UTF-8. */
   readonly key: Buffer
-  /** About 175 bytes of JSON, when nothing is wrong with it. */
-  readonly value: Buffer
+  /** About 175 bytes of JSON in the plain form, when nothing is wrong with it. */
+  readonly value: Buffer | null
+  readonly headers: readonly RecordHeader[]
   readonly kind: EventKind
 }
 
@@ -29,6 +32,10 @@ const KINDS: readonly (keyof Shares)[] = [
   'missingRequired',
   'brokenJson',
   'notUtf8',
+  'emptyValue',
+  'invalidRequired',
+  'tooDeep',
+  'tooLarge',
   'duplicates',
   'late',
   'future',
@@ -39,7 +46,7 @@ export function createEventSource(given: Partial<EventOptions> = {}): EventSourc
   const options: EventOptions = { ...DEFAULT_EVENT_OPTIONS, ...given }
   checkEventOptions(options)
   const random = new Random(options.seed)
-  const users = new Users(options.seed, options.users)
+  const users = new Users(options.seed, options.users, options.variedClients)
   const drawKind = kindDrawer(options.shares)
   const choosePartition = partitionChooser(options)
   const remembered: GeneratedEvent[] = []
@@ -51,9 +58,18 @@ export function createEventSource(given: Partial<EventOptions> = {}): EventSourc
       return { ...remembered[random.below(remembered.length)]!, kind }
     }
     const { user, device } = users.draw(random)
-    const timestamp = timestampText(random, eventTime(random, now, kind, options.jitterMs))
-    const value = eventValue(random, kind, user, device, timestamp)
-    const event = { partition: choosePartition(random, user.key), key: user.key, value, kind }
+    const time = eventTime(random, now, kind, options.jitterMs)
+    const spoil = SPOILERS[kind]
+    const { value, headers } =
+      spoil === undefined
+        ? user.clients[device]!.write(random, time)
+        : spoil(random, {
+            device: user.devices[device]!,
+            write: () => user.clients[device]!.write(random, time),
+            time,
+            options,
+          })
+    const event = { partition: choosePartition(random, user.key), key: user.key, value, headers, kind }
     remembered[made++ % REMEMBERED_EVENTS] = event
     return event
   }
@@ -92,46 +108,66 @@ function eventTime(random: Random, now: number, kind: EventKind, jitterMs: numbe
   return now - random.below(jitterMs + 1)
 }
 
-/** The JSON text of a timestamp: mostly seconds in digits as real clients send them, and each other form now and then. */
-function timestampText(random: Random, time: number): string {
-  const draw = random.below(10)
-  if (draw < 7) return `"${Math.floor(time / 1000)}"`
-  if (draw === 7) return String(Math.floor(time / 1000))
-  if (draw === 8) return String(time)
-  return `"${new Date(time).toISOString()}"`
-}
+type Spoiled = { readonly value: Buffer | null; readonly headers: readonly RecordHeader[] }
 
-function eventValue(random: Random, kind: EventKind, user: User, device: number, timestamp: string): Buffer {
-  if (kind === 'missingOptional') return withoutOptional(random, user.devices[device]!, timestamp)
-  if (kind === 'missingRequired') return withoutRequired(random, user.devices[device]!, timestamp)
-  const text = `${user.prefixes[device]!}${timestamp}}`
-  if (kind === 'brokenJson') return broken(random, text)
-  // Everything that is written here is ASCII, and this is the fastest way to bytes.
-  const value = Buffer.from(text, 'latin1')
-  // A byte that UTF-8 never has, inside the user id.
-  if (kind === 'notUtf8') value[15] = 0xff
-  return value
+/** What an event is made of that has something wrong with it. */
+type Material = {
+  readonly device: Device
+  readonly time: number
+  readonly options: EventOptions
+  /** The event as its app would have sent it. */
+  write(): WrittenEvent
 }
 
 const NOTHING: readonly unknown[] = [undefined, null, '']
+const OPTIONAL_NAMES = ['device_type', 'device_id', 'locale', 'app_version', 'ip'] as const
+const NO_USER_IDS: readonly unknown[] = [1.5, true, ['u'], { id: 'u' }, 'x'.repeat(257), 'half a pair: \ud83d']
+const NO_TIMESTAMPS: readonly unknown[] = ['yesterday', -1, true, '2023-02-30', '12:30:00', 1e300, [1694477555]]
 
-function withoutOptional(random: Random, device: Device, timestamp: string): Buffer {
-  const names = ['device_type', 'device_id', 'locale', 'app_version', 'ip']
-  const name = names[random.below(names.length)]!
-  const values = [...NOTHING, 42]
-  return withField({ ...device, timestamp: JSON.parse(timestamp) }, name, values[random.below(values.length)])
+/** The kinds that are wrong in more than their time. */
+const SPOILERS: Readonly<Partial<Record<EventKind, (random: Random, material: Material) => Spoiled>>> = {
+  missingOptional: (random, material) => withField(random, material, pick(random, OPTIONAL_NAMES), [...NOTHING, 42]),
+  missingRequired: (random, material) => withField(random, material, pick(random, ['user_id', 'timestamp']), NOTHING),
+  invalidRequired: (random, material) =>
+    random.below(2) === 0
+      ? withField(random, material, 'user_id', NO_USER_IDS)
+      : withField(random, material, 'timestamp', NO_TIMESTAMPS),
+  brokenJson: (random, { write }) => broken(random, write()),
+  notUtf8: (_, { write }) => {
+    const event = write()
+    // A byte that UTF-8 never has, in the plain form inside the user id.
+    event.value[15] = 0xff
+    return event
+  },
+  emptyValue: random => ({ value: random.below(2) === 0 ? null : Buffer.alloc(0), headers: NO_HEADERS }),
+  tooDeep: (_, { write, options: { maxEventDepth } }) => {
+    const deep = `${'['.repeat(maxEventDepth)}${']'.repeat(maxEventDepth)}`
+    return withTail(write(), `,"deep":${deep}}`)
+  },
+  tooLarge: (_, { write, options: { maxEventBytes } }) => {
+    const event = write()
+    const missing = maxEventBytes + 1 - event.value.length
+    return withTail(event, `,"filler":"${'x'.repeat(Math.max(0, missing - ',"filler":""'.length))}"}`)
+  },
 }
 
-function withoutRequired(random: Random, device: Device, timestamp: string): Buffer {
-  const name = random.below(2) === 0 ? 'user_id' : 'timestamp'
-  return withField({ ...device, timestamp: JSON.parse(timestamp) }, name, NOTHING[random.below(NOTHING.length)])
+function pick<T>(random: Random, values: readonly T[]): T {
+  return values[random.below(values.length)]!
 }
 
-function withField(event: object, name: string, value: unknown): Buffer {
-  return Buffer.from(JSON.stringify({ ...event, [name]: value }))
+/** The plain form with one of the values in a field. */
+function withField(random: Random, { device, time }: Material, name: string, values: readonly unknown[]): Spoiled {
+  const event = { ...device, timestamp: JSON.parse(timestampText(random, time)), [name]: pick(random, values) }
+  return { value: Buffer.from(JSON.stringify(event)), headers: NO_HEADERS }
 }
 
-function broken(random: Random, text: string): Buffer {
+/** The same object with a tail in place of its last bracket. */
+function withTail({ value, headers }: WrittenEvent, tail: string): Spoiled {
+  return { value: Buffer.concat([value.subarray(0, -1), Buffer.from(tail)]), headers }
+}
+
+function broken(random: Random, { value, headers }: WrittenEvent): Spoiled {
+  const text = value.toString()
   const ways = [text.slice(0, 1 + random.below(text.length - 1)), `[${text}]`, 'login', 'null', `${text}}`]
-  return Buffer.from(ways[random.below(ways.length)]!)
+  return { value: Buffer.from(pick(random, ways)), headers }
 }

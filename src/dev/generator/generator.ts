@@ -23,6 +23,8 @@ export type GeneratorSummary = {
 }
 
 const BATCH_SIZE = 3_000
+/** With one event of the largest size on top it stays below the 1 MiB that brokers take by default. */
+const BATCH_BYTES = 600 * 1024
 const LINGER_MS = 50
 /** Flat out, larger batches matter more than the age of a message. */
 const FLAT_OUT_LINGER_MS = 250
@@ -45,7 +47,7 @@ export async function runGenerator(
   ledger: Ledger,
   signal: AbortSignal,
 ): Promise<GeneratorSummary> {
-  const outbox = new Outbox(BATCH_SIZE, options.rate === 0 ? FLAT_OUT_LINGER_MS : LINGER_MS)
+  const outbox = new Outbox(BATCH_SIZE, BATCH_BYTES, options.rate === 0 ? FLAT_OUT_LINGER_MS : LINGER_MS)
   const maker = new EventMaker(options, source, outbox)
   const delivery = new Delivery(options.topic, sender, ledger, signal)
   try {
@@ -93,10 +95,10 @@ class EventMaker {
     const due = Math.min(SLICE, this.#due(), (this.#options.events ?? Number.POSITIVE_INFINITY) - this.#count)
     const now = Date.now()
     for (let made = 1; made <= due; made++) {
-      const { partition, key, value, kind } = this.#source.next(now)
+      const { partition, key, value, headers, kind } = this.#source.next(now)
       this.made.set(kind, (this.made.get(kind) ?? 0) + 1)
       this.#count++
-      if (this.#outbox.add(partition, { key, value, timestamp: now })) return made
+      if (this.#outbox.add(partition, { key, value, headers, timestamp: now })) return made
     }
     return Math.max(0, due)
   }

@@ -43,9 +43,8 @@ export class Ledger {
   #acknowledged = 0
 
   constructor(topic: string, rules: RecountRules) {
-    const { windowSizeMs, allowedLatenessMs, maxFutureSkewMs, maxEventBytes, validationRequired } = rules
     this.#topic = topic
-    this.#rules = { windowSizeMs, allowedLatenessMs, maxFutureSkewMs, maxEventBytes, validationRequired }
+    this.#rules = onlyRules(rules)
     this.#recount = createRecount(this.#rules)
   }
 
@@ -73,8 +72,8 @@ export class Ledger {
       range.acknowledged += messages.length
     }
     this.#acknowledged += messages.length
-    messages.forEach(({ timestamp, value }, index) => {
-      this.#recount.add({ partition, offset: baseOffset + index, timestamp, value })
+    messages.forEach(({ timestamp, value, headers }, index) => {
+      this.#recount.add({ partition, offset: baseOffset + index, timestamp, value, headers })
     })
     return true
   }
@@ -103,6 +102,13 @@ export class Ledger {
       unknown: [...this.#unknown],
     }
   }
+}
+
+/** Of settings, which hold far more, only what the ledger is counted by. */
+function onlyRules(rules: RecountRules): RecountRules {
+  const { windowSizeMs, allowedLatenessMs, maxFutureSkewMs, maxEventBytes, maxEventDepth, validationRequired } = rules
+  const kept = { windowSizeMs, allowedLatenessMs, maxFutureSkewMs, maxEventBytes, validationRequired }
+  return maxEventDepth === undefined ? kept : { ...kept, maxEventDepth }
 }
 
 /** Writes beside the file and renames: a reader finds the old ledger or the new one, never half of one. */

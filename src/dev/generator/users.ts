@@ -1,21 +1,12 @@
+import { type Client, type Device, plainClient, variedClient } from './clients.ts'
 import { Random, WeightedChoice } from './random.ts'
-
-/** The fields of an event in the order in which they are written, without its time. */
-export type Device = {
-  readonly user_id: string
-  readonly app_version: string
-  readonly device_type: string
-  readonly ip: string
-  readonly locale: string
-  readonly device_id: string
-}
 
 export type User = {
   readonly key: Buffer
   /** One or two; the first is used more. */
   readonly devices: readonly Device[]
-  /** For each device the text of its events up to the value of `timestamp`, which comes last. */
-  readonly prefixes: readonly string[]
+  /** The app on each device. */
+  readonly clients: readonly Client[]
 }
 
 type Weighted = Readonly<Record<string, number>>
@@ -52,31 +43,36 @@ const RANK_EXPONENT = 0.8
 /** A crowd of users of unequal activity. Each is made when first met, always the same for a seed. */
 export class Users {
   readonly #seed: number
+  readonly #variedShare: number
   readonly #known: (User | undefined)[]
   readonly #choice: WeightedChoice
 
-  constructor(seed: number, count: number) {
+  /** @param variedShare how many of the apps write otherwise than in the plain form */
+  constructor(seed: number, count: number, variedShare: number) {
     this.#seed = seed
+    this.#variedShare = variedShare
     this.#known = new Array<User | undefined>(count).fill(undefined)
     this.#choice = new WeightedChoice(this.#known.map((_, rank) => (rank + RANK_SHIFT) ** -RANK_EXPONENT))
   }
 
   draw(random: Random): { user: User; device: number } {
     const index = this.#choice.draw(random)
-    const user = this.#known[index] ?? makeUser(new Random(this.#seed, index + 1))
+    const user = this.#known[index] ?? makeUser(new Random(this.#seed, index + 1), this.#variedShare)
     this.#known[index] = user
     const device = user.devices.length === 1 || random.unit() < FIRST_DEVICE_USE ? 0 : 1
     return { user, device }
   }
 }
 
-function makeUser(random: Random): User {
+function makeUser(random: Random, variedShare: number): User {
   const userId = `${random.hex(8)}-${random.hex(4)}-4${random.hex(3)}-a${random.hex(3)}-${random.hex(12)}`
   const locale = drawLocale(random)
   const count = random.unit() < SECOND_DEVICE_SHARE ? 2 : 1
   const devices = Array.from({ length: count }, () => makeDevice(random, userId, locale))
-  const prefixes = devices.map(device => `${JSON.stringify(device).slice(0, -1)},"timestamp":`)
-  return { key: Buffer.from(userId), devices, prefixes }
+  const clients = devices.map(device =>
+    random.unit() < variedShare ? variedClient(random, device) : plainClient(device),
+  )
+  return { key: Buffer.from(userId), devices, clients }
 }
 
 function makeDevice(random: Random, userId: string, locale: string): Device {

@@ -20,6 +20,8 @@ const COUNT_AT = 57
 export const RECORDS_AT = 61
 
 export const LOG_OVERHEAD = 12
+/** All formats have these first bytes in common: up to the one that tells the format. */
+const HEAD_BYTES = 17
 const MAGIC = 2
 const CODEC_MASK = 0x07
 const LOG_APPEND_TIME = 0x08
@@ -44,13 +46,18 @@ export type FetchedRecords = {
 }
 
 export type ReadRules = {
-  /** The most that a batch may unpack to. */
+  /** The most that a batch may unpack to. What one fetch unpacks ends with the batch that passes this. */
   readonly maxBatchBytes: number
+  /** The log's end as the broker told it; a batch that reaches past it has a damaged offset. Null when unknown. */
+  readonly highWatermark: number | null
 }
 
 /**
  * Takes apart the record batches of one fetch, checking each one's CRC and unpacking it. The last one may be cut off: a
  * fetch ends wherever its byte limit falls.
+ *
+ * The CRC does not cover the base offset, which brokers set. A damaged one is found where batches then overlap, or reach
+ * past the log's end; one that only leaves a hole looks like compaction.
  * @param fetchOffset the offset asked for; batches that end before it are left out
  * @param aborted the transactions that read_committed must not show, as the fetch response lists them
  */
@@ -60,36 +67,63 @@ export function readRecordBatches(
   aborted: readonly AbortedTransaction[],
   rules: ReadRules,
 ): FetchedRecords {
-  const blocks: RecordBlock[] = []
-  const isVisible = transactionFilter(aborted)
-  let count = 0
-  let firstOffset: number | null = null
-  let lastOffset: number | null = null
+  const read: ReadBatch[] = []
   let corrupt: CorruptBatch | null = null
-  for (let at = 0; at + RECORDS_AT <= bytes.length; ) {
+  let unpacked = 0
+  for (let at = 0; at + HEAD_BYTES <= bytes.length && unpacked <= rules.maxBatchBytes; ) {
+    const from = nextOffsetOf(read, fetchOffset)
     const batch = readHeader(bytes, at)
     if (batch === null) break
-    if ('reason' in batch || batch.baseOffset <= (lastOffset ?? -1)) {
-      const reason =
-        'reason' in batch ? batch.reason : `a batch at offset ${batch.baseOffset} behind one up to ${lastOffset}`
-      corrupt = { from: Math.max(fetchOffset, (lastOffset ?? -1) + 1), to: null, reason, bytes: bytes.subarray(at) }
+    if ('reason' in batch) {
+      corrupt = { from, to: null, reason: batch.reason, bytes: bytes.subarray(at) }
       break
     }
     at = batch.end
     if (batch.lastOffset < fetchOffset) continue
-    const block = readBlock(bytes, batch, rules)
-    if (typeof block === 'string') {
-      const from = Math.max(fetchOffset, batch.baseOffset)
-      corrupt = { from, to: endOf(bytes, batch), reason: block, bytes: bytes.subarray(batch.start, batch.end) }
+    const overlapped = read.at(-1)
+    if (overlapped !== undefined && batch.baseOffset <= overlapped.header.lastOffset) {
+      corrupt = overlap(bytes, read, batch, fetchOffset)
       break
     }
-    firstOffset ??= batch.baseOffset
-    lastOffset = batch.lastOffset
-    if (!isVisible(batch, block)) continue
-    blocks.push(block)
-    count += block.count
+    const block = readBlock(bytes, batch, rules)
+    if (typeof block === 'string') {
+      const damaged = bytes.subarray(batch.start, batch.end)
+      corrupt = { from, to: endOf(bytes, batch, from), reason: block, bytes: damaged }
+      break
+    }
+    if (block.bytes !== bytes) unpacked += block.bytes.length
+    read.push({ header: batch, block })
   }
-  return { blocks, count, firstOffset, lastOffset, corrupt }
+  const isVisible = transactionFilter(aborted)
+  const blocks = read.filter(({ header, block }) => isVisible(header, block)).map(({ block }) => block)
+  return {
+    blocks,
+    count: blocks.reduce((sum, block) => sum + block.count, 0),
+    firstOffset: read[0]?.header.baseOffset ?? null,
+    lastOffset: read.at(-1)?.header.lastOffset ?? null,
+    corrupt,
+  }
+}
+
+type ReadBatch = { readonly header: BatchHeader; readonly block: RecordBlock }
+
+function nextOffsetOf(read: readonly ReadBatch[], fetchOffset: number): number {
+  return Math.max(fetchOffset, (read.at(-1)?.header.lastOffset ?? -1) + 1)
+}
+
+/**
+ * Of two batches that overlap, the first has the damaged offset when it stands behind a hole; it is then taken back. Else
+ * it is the second.
+ */
+function overlap(bytes: Buffer, read: ReadBatch[], second: BatchHeader, fetchOffset: number): CorruptBatch {
+  const first = (read.at(-1) as ReadBatch).header
+  const before = nextOffsetOf(read.slice(0, -1), fetchOffset)
+  const reason = `a batch at offset ${second.baseOffset} behind one up to ${first.lastOffset}`
+  if (first.baseOffset <= before || second.baseOffset <= before) {
+    return { from: nextOffsetOf(read, fetchOffset), to: null, reason, bytes: bytes.subarray(second.start, second.end) }
+  }
+  read.pop()
+  return { from: before, to: second.baseOffset, reason, bytes: bytes.subarray(first.start, first.end) }
 }
 
 type BatchHeader = {
@@ -107,12 +141,12 @@ function readHeader(bytes: Buffer, start: number): BatchHeader | { readonly reas
   const length = bytes.readInt32BE(start + LENGTH_AT)
   const end = start + LOG_OVERHEAD + length
   const magic = bytes.readInt8(start + MAGIC_AT)
-  if (end > bytes.length && length > 0) return null
   if (magic !== MAGIC)
     return { reason: `format version ${magic}: only version 2 (of Kafka 0.11 and later) can be read` }
   if (length < RECORDS_AT - LOG_OVERHEAD || !Number.isSafeInteger(baseOffset) || baseOffset < 0) {
     return { reason: `a batch of ${length} bytes at offset ${baseOffset}` }
   }
+  if (end > bytes.length) return null
   return {
     start,
     end,
@@ -124,16 +158,21 @@ function readHeader(bytes: Buffer, start: number): BatchHeader | { readonly reas
 }
 
 /**
- * One past the last offset of a damaged batch, of which no field alone can be believed: where the next batch begins, or
+ * One past the last offset of a damaged batch, of which no field alone can be believed: where a sound batch follows, or
  * else what its count and its last delta agree on.
  */
-function endOf(bytes: Buffer, batch: BatchHeader): number | null {
-  if (batch.end + RECORDS_AT <= bytes.length) {
+function endOf(bytes: Buffer, batch: BatchHeader, from: number): number | null {
+  if (batch.end + HEAD_BYTES <= bytes.length) {
     const next = readHeader(bytes, batch.end)
-    if (next !== null && 'baseOffset' in next && next.baseOffset > batch.baseOffset) return next.baseOffset
+    if (next !== null && 'end' in next && next.baseOffset > from && hasItsCrc(bytes, next)) return next.baseOffset
   }
   const count = bytes.readInt32BE(batch.start + COUNT_AT)
-  return count > 0 && count === batch.lastOffset - batch.baseOffset + 1 ? batch.lastOffset + 1 : null
+  const end = batch.lastOffset + 1
+  return count > 0 && count === end - batch.baseOffset && end > from ? end : null
+}
+
+function hasItsCrc(bytes: Buffer, { start, end }: BatchHeader): boolean {
+  return crc32c(bytes.subarray(start + ATTRIBUTES_AT, end)) === bytes.readUInt32BE(start + CRC_AT)
 }
 
 const EMPTY: RecordBlock = {
@@ -147,10 +186,13 @@ const EMPTY: RecordBlock = {
 }
 
 /** The batch's records, or why they cannot be read. */
-function readBlock(bytes: Buffer, batch: BatchHeader, { maxBatchBytes }: ReadRules): RecordBlock | string {
+function readBlock(bytes: Buffer, batch: BatchHeader, rules: ReadRules): RecordBlock | string {
   const { start, end, baseOffset, attributes, lastOffset } = batch
-  const crc = bytes.readUInt32BE(start + CRC_AT)
-  if (crc32c(bytes.subarray(start + ATTRIBUTES_AT, end)) !== crc) return 'its CRC-32C does not match'
+  const { maxBatchBytes, highWatermark } = rules
+  if (!hasItsCrc(bytes, batch)) return 'its CRC-32C does not match'
+  if (highWatermark !== null && lastOffset >= highWatermark) {
+    return `its offsets reach to ${lastOffset}, the log only to ${highWatermark - 1}`
+  }
   const codec = codecName(attributes & CODEC_MASK)
   if (codec === null) return `unknown compression ${attributes & CODEC_MASK}`
   const count = bytes.readInt32BE(start + COUNT_AT)

@@ -45,7 +45,7 @@ class MemoryBroker implements BatchSender {
   recount() {
     const recount = createRecount(RULES)
     for (const [partition, log] of this.logs) {
-      for (const [offset, { timestamp, value }] of log.entries()) recount.add({ partition, offset, timestamp, value })
+      for (const [offset, message] of log.entries()) recount.add({ partition, offset, ...message })
     }
     return recount.result()
   }
@@ -116,7 +116,7 @@ describe('a run', () => {
 })
 
 describe('a ledger is not complete', () => {
-  const message: SentMessage = { key: Buffer.from('k'), value: Buffer.from('{}'), timestamp: 1_000 }
+  const message: SentMessage = { key: Buffer.from('k'), value: Buffer.from('{}'), headers: [], timestamp: 1_000 }
 
   test('when the log did not begin with its first message', () => {
     const ledger = new Ledger('logins', RULES)
@@ -149,6 +149,18 @@ describe('a ledger is not complete', () => {
   })
 })
 
+test('a ledger is counted by headers and by the depth set, too', () => {
+  const ledger = new Ledger('logins', { ...RULES, maxEventDepth: 2 })
+  const message = (event: object, headers: SentMessage['headers'] = []) => {
+    return { key: Buffer.from('k'), value: Buffer.from(JSON.stringify(event)), headers, timestamp: 20_000 }
+  }
+  const headers = [['ce_specversion', '1.0'] as const, ['ce_time', '1970-01-01T00:00:20Z'] as const]
+  ledger.acknowledge(0, 0, [message({ user_id: 'u' }, headers), message({ user_id: 'u', timestamp: 20, x: [[]] })])
+  const content = ledger.content(true)
+  expect(content.rules.maxEventDepth).toBe(2)
+  expect(content.partitions[0]).toMatchObject({ accepted: 1, rejected: { too_deep: 1 } })
+})
+
 test('a ledger file is replaced as a whole', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ledger-test-'))
   try {
@@ -164,14 +176,21 @@ test('a ledger file is replaced as a whole', async () => {
 })
 
 test('an outbox gives full batches first, then those that have waited', () => {
-  const outbox = new Outbox(2, 50)
-  const message = (timestamp: number) => ({ key: Buffer.alloc(0), value: Buffer.alloc(0), timestamp })
+  const outbox = new Outbox(2, 1_000, 50)
+  const message = (timestamp: number, bytes = 0) => ({
+    key: Buffer.alloc(0),
+    value: Buffer.alloc(bytes),
+    headers: [],
+    timestamp,
+  })
   expect(outbox.add(0, message(100))).toBe(false)
   expect(outbox.take(149)).toBe(null)
   outbox.add(1, message(120))
   expect(outbox.add(1, message(121))).toBe(true)
   expect(outbox.take(150)).toEqual({ partition: 1, messages: [message(120), message(121)] })
   expect(outbox.take(150)?.partition).toBe(0)
+  expect(outbox.add(2, message(150, 1_000))).toBe(true)
+  expect(outbox.take(150)?.partition).toBe(2)
   outbox.add(3, message(150))
   expect(outbox.take(150, true)?.partition).toBe(3)
   expect(outbox.size).toBe(0)

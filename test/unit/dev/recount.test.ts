@@ -126,6 +126,10 @@ describe('a timestamp', () => {
 test.each([
   ['a text', { ce_specversion: '1.0', ce_time: '2023-09-12T00:12:30Z' }],
   ['bytes', { ce_specversion: Buffer.from('1.0'), ce_time: Buffer.from('2023-09-12T00:12:30Z') }],
+  [
+    'a list, of which the last counts',
+    [['ce_time', 'never'] as const, ['ce_specversion', '1.0'] as const, ['ce_time', '2023-09-12T00:12:30Z'] as const],
+  ],
   ['several, of which the last counts', { ce_specversion: '1.0', ce_time: ['never', '2023-09-12T00:12:30Z'] }],
 ])('a binary CloudEvent has its time in a header: %s', (_, headers) => {
   const recount = createRecount(RULES)

@@ -292,7 +292,17 @@ const broken = fc
     value.splice(at % value.length, way === 0 ? 0 : 1, ...(way === 2 ? [] : [byte]))
     return Buffer.from(value)
   })
+const wrongAddress = {
+  user_id: 'u',
+  timestamp: 1,
+  device_type: 'a',
+  device_id: 'd',
+  locale: 'NY',
+  app_version: '1',
+  ip: '1.2.3',
+}
 const anyValue = fc.oneof(
+  fc.constant(Buffer.from(JSON.stringify(wrongAddress))),
   sound.map(text => Buffer.from(text)),
   enveloped.map(text => Buffer.from(text)),
   broken,

@@ -1,0 +1,204 @@
+import { totalmem } from 'node:os'
+import type { Settings } from '../config/settings.ts'
+import { TidemarkError } from '../errors.ts'
+import type { Capture, Notice } from '../tasks/task.ts'
+import { Health, type PartitionReading } from './health.ts'
+import { type HttpServer, jsonPage, type Pages, serveHttp } from './http.ts'
+import type { Log } from './log.ts'
+import { createMetrics, type Metrics, type Role } from './metrics.ts'
+import { type RejectionAlarm, RejectionGuard } from './rejections.ts'
+
+export type RoleTelemetryOptions = {
+  readonly settings: Pick<Settings, 'httpPort' | 'health' | 'rejectedShare'>
+  readonly role: Role
+  /** Tidemark's own. */
+  readonly version: string
+  readonly log: Pick<Log, 'write'>
+  /** Where the running partitions stand at this moment; not called before `open`. */
+  readonly readings: () => readonly PartitionReading[]
+  /** Milliseconds of a clock that never goes back. */
+  readonly now?: () => number
+}
+
+/** What a worker tells, under the names and with the arguments of its listener. */
+export type RoleListener = {
+  assigned(epoch: number, partitions: readonly number[]): void
+  restored(partition: number, position: number, committed: number | null): void
+  live(partition: number): void
+  /** @param ms from the capture to the end of its commit */
+  delivered(partition: number, capture: Capture, ms: number): void
+  notice(partition: number, notice: Notice): void
+  failed(partition: number, error: unknown): void
+  /** The ends of the logs were read from the brokers. */
+  looked(): void
+  /** A record batch that begins at `from` cannot be read; may be told at each try. */
+  corrupt(partition: number, batch: { readonly from: number; readonly skipped: boolean }): void
+}
+
+const OBSERVE_INTERVAL_MS = 1_000
+
+/** Metrics, health and the rate guard of one role's process, fed by its worker and told over HTTP. */
+export class RoleTelemetry {
+  readonly on: RoleListener
+  readonly #options: RoleTelemetryOptions
+  readonly #metrics: Metrics
+  readonly #health: Health
+  readonly #guard: RejectionGuard
+  /** When the restores that are under way began. */
+  readonly #restoringSince = new Map<number, number>()
+  /** The offsets of unreadable batches at which partitions wait. */
+  readonly #corruptAt = new Map<number, number>()
+  #owned: readonly number[] = []
+  #server: HttpServer | null = null
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: RoleTelemetryOptions) {
+    const { health, rejectedShare } = options.settings
+    this.#options = options
+    this.#metrics = createMetrics(options.role, options.version)
+    this.#health = new Health(health, rejectedShare.limit)
+    this.#guard = new RejectionGuard(rejectedShare)
+    this.on = this.#listener()
+  }
+
+  /**
+   * Opens HTTP_PORT where there is one, and begins to observe. To be called before the group is joined, so that probes
+   * are answered from the start.
+   * @throws TidemarkError `bad_setting` when the port cannot be opened
+   */
+  async open(): Promise<void> {
+    const { httpPort } = this.#options.settings
+    if (httpPort !== null) this.#server = await serveHttp(httpPort, this.pages())
+    this.#timer = setInterval(() => this.#observe(), OBSERVE_INTERVAL_MS).unref()
+  }
+
+  /** Not ready from now on. */
+  draining(): void {
+    this.#health.draining()
+  }
+
+  /** The last thing to be closed: until then a draining role still answers. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#server?.close()
+  }
+
+  /** What is served, by path. */
+  pages(): Pages {
+    const { registry } = this.#metrics
+    return {
+      '/livez': () => {
+        this.#observe()
+        return jsonPage(this.#health.livez(this.#now()))
+      },
+      '/readyz': () => {
+        this.#observe()
+        const alarms = this.#guard.shares(this.#now()).filter(({ partition }) => this.#guard.raised(partition))
+        return jsonPage(this.#health.readyz(alarms))
+      },
+      '/healthz': () => {
+        this.#observe()
+        const memory = { usedBytes: process.memoryUsage.rss(), limitBytes: memoryLimit() }
+        const rejectedShare = this.#guard.worst(this.#now())
+        return jsonPage(this.#health.healthz({ memory, rejectedShare }, this.#now()))
+      },
+      '/metrics': async () => {
+        this.#observe()
+        return { status: 200, contentType: registry.contentType, body: await registry.metrics() }
+      },
+    }
+  }
+
+  #listener(): RoleListener {
+    const [metrics, health] = [this.#metrics, this.#health]
+    return {
+      assigned: (_epoch, partitions) => this.#assigned(partitions),
+      restored: (partition, position, committed) => {
+        metrics.restored(partition, position, committed)
+        health.restoring(partition, null, this.#now())
+      },
+      live: partition => {
+        const now = this.#now()
+        metrics.live(partition, (now - (this.#restoringSince.get(partition) ?? now)) / 1000)
+        health.live(partition, now)
+        this.#restoringSince.delete(partition)
+      },
+      delivered: (partition, capture, ms) => {
+        metrics.delivered(partition, capture, ms / 1000)
+        health.flushed(partition, ms / 1000, this.#now())
+        if (capture.tally !== null && this.#owned.includes(partition)) {
+          this.#tell(this.#guard.add(partition, capture.tally, this.#now()))
+        }
+      },
+      notice: (_partition, notice) => metrics.noticed(notice),
+      failed: (partition, error) => this.#failed(partition, error),
+      looked: () => health.brokersSeen(this.#now()),
+      corrupt: (partition, { from, skipped }) => {
+        if (skipped) this.#corruptAt.delete(partition)
+        else this.#corruptAt.set(partition, from)
+        metrics.corruptBatch(partition, skipped ? 'skipped' : 'waiting')
+        health.corrupt(partition, !skipped, this.#now())
+      },
+    }
+  }
+
+  #assigned(partitions: readonly number[]): void {
+    const now = this.#now()
+    for (const partition of this.#owned) {
+      if (partitions.includes(partition)) continue
+      this.#guard.forget(partition)
+      this.#restoringSince.delete(partition)
+      this.#corruptAt.delete(partition)
+    }
+    for (const partition of partitions) if (!this.#owned.includes(partition)) this.#restoringSince.set(partition, now)
+    this.#owned = [...partitions]
+    this.#metrics.assigned(partitions)
+    this.#health.assigned(partitions, now)
+  }
+
+  #failed(partition: number, error: unknown): void {
+    const code = error instanceof TidemarkError ? error.code : 'unknown'
+    const now = this.#now()
+    if (this.#owned.includes(partition) && !this.#restoringSince.has(partition))
+      this.#restoringSince.set(partition, now)
+    this.#metrics.failed(partition, code)
+    this.#health.restoring(partition, code, now)
+  }
+
+  #observe(): void {
+    const now = this.#now()
+    const readings = this.#options.readings()
+    this.#metrics.observed(readings)
+    this.#health.observe(readings, now)
+    for (const { partition, position } of readings) {
+      if (position <= (this.#corruptAt.get(partition) ?? Number.POSITIVE_INFINITY)) continue
+      this.#corruptAt.delete(partition)
+      this.#metrics.corruptBatch(partition, 'over')
+      this.#health.corrupt(partition, false, now)
+    }
+    for (const alarm of this.#guard.expire(now)) this.#tell(alarm)
+    for (const { partition, share } of this.#guard.shares(now)) {
+      this.#metrics.rejectedShare(partition, share, this.#guard.raised(partition))
+    }
+  }
+
+  #tell(alarm: RejectionAlarm | null): void {
+    if (alarm === null) return
+    const { kind, codes, ...fields } = alarm
+    const [level, event] =
+      kind === 'raised' ? (['error', 'rejected_share'] as const) : (['info', 'rejected_share_ended'] as const)
+    const { limit, windowMs } = this.#options.settings.rejectedShare
+    this.#options.log.write(level, event, { ...fields, codes: Object.fromEntries(codes), limit, window_ms: windowMs })
+  }
+
+  #now(): number {
+    return (this.#options.now ?? performance.now.bind(performance))()
+  }
+}
+
+/** Bytes that this process may use: the container's limit where there is one, else the machine's memory. */
+function memoryLimit(): number {
+  const limit = process.constrainedMemory()
+  const machine = totalmem()
+  return limit > 0 && limit < machine ? limit : machine
+}
