@@ -4,10 +4,10 @@ import { exitCodeOf } from '../src/errors.ts'
 import { type Figure, SECTIONS, type Section, told } from './figure.ts'
 import { Lab } from './lab.ts'
 import { describeMachine } from './machine.ts'
-import { freshnessFigures, measureSteady, steadyMemoryFigures } from './steady.ts'
+import { freshnessFigures, measureSteady, type Steady, steadyMemoryFigures } from './steady.ts'
 import { printTable } from './table.ts'
 import { measureTakeovers, takeoverFigures } from './takeover.ts'
-import { type Drains, drainMemoryFigures, measureDrains, throughputFigures } from './throughput.ts'
+import { type Drains, drainMemoryFigures, measureDrains, throughputFigures, WORKS } from './throughput.ts'
 
 const STEADY_SECONDS = 60
 const QUICK_STEADY_SECONDS = 20
@@ -73,13 +73,14 @@ async function run(options: Options, say: (line: string) => void): Promise<Figur
     }
     if (drains !== null && wanted('throughput')) figures.push(...throughputFigures(drains))
     if (wanted('takeover')) figures.push(...takeoverFigures(await measureTakeovers(lab, options.quick, say)))
-    const steady =
-      wanted('memory') || wanted('freshness')
-        ? await measureSteady(lab, options.quick ? QUICK_STEADY_SECONDS : STEADY_SECONDS, say)
-        : null
-    if (steady !== null && wanted('memory')) figures.push(...steadyMemoryFigures(steady))
+    const steady: Steady[] = []
+    if (wanted('memory') || wanted('freshness')) {
+      const seconds = options.quick ? QUICK_STEADY_SECONDS : STEADY_SECONDS
+      for (const work of WORKS) steady.push(await measureSteady(lab, work, seconds, say))
+    }
+    if (wanted('memory')) figures.push(...steady.flatMap(steadyMemoryFigures))
     if (drains !== null && wanted('memory')) figures.push(...drainMemoryFigures(drains))
-    if (steady !== null && wanted('freshness')) figures.push(...freshnessFigures(steady))
+    if (wanted('freshness')) figures.push(...steady.flatMap(freshnessFigures))
     return figures
   } finally {
     await lab.close()

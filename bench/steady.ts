@@ -1,16 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createKafka } from '../src/kafka/client.ts'
 import { topicName } from '../src/kafka/names.ts'
+import type { FetchedBatch } from '../src/kafka/wire/fetchedBatch.ts'
 import type { Result } from '../src/tasks/result.ts'
 import { type Figure, MIB } from './figure.ts'
 import { Freshness, quantile } from './freshness.ts'
 import type { Lab, Pipeline } from './lab.ts'
 import { type ProcessUsage, watchOthers, watchProcess } from './proc.ts'
-import { MOST_MEBIBYTES, othersText } from './throughput.ts'
+import { MOST_MEBIBYTES, othersText, type Work } from './throughput.ts'
 import type { LoadMessage, LoadTask } from './tools/load.ts'
 
 /** One aggregator and one reducer under a steady load. */
 export type Steady = {
+  readonly work: Work
   readonly seconds: number
   readonly rate: number
   /** Of the aggregator, once a second. */
@@ -34,10 +36,15 @@ const WARM_UP_MS = 10_000
 const TAIL_MS = 10_000
 const READER_WAIT_MS = 50
 
-export async function measureSteady(lab: Lab, seconds: number, say: (line: string) => void): Promise<Steady> {
-  const pipeline = await lab.pipeline('steady')
-  const aggregator = lab.role('steady-aggregate', 'aggregate', pipeline)
-  const reducer = lab.role('steady-reduce', 'reduce', pipeline)
+export async function measureSteady(
+  lab: Lab,
+  work: Work,
+  seconds: number,
+  say: (line: string) => void,
+): Promise<Steady> {
+  const pipeline = await lab.pipeline(`steady-${work}`, { ENRICHED_ENABLED: String(work === 'enriching') })
+  const aggregator = lab.role(`steady-${work}-aggregate`, 'aggregate', pipeline)
+  const reducer = lab.role(`steady-${work}-reduce`, 'reduce', pipeline)
   await Promise.all([aggregator, reducer].map(role => role.line(({ event }) => event === 'live')))
   const freshness = new Freshness()
   const readers = await startReaders(pipeline, freshness)
@@ -54,9 +61,9 @@ export async function measureSteady(lab: Lab, seconds: number, say: (line: strin
     const usages = watch.stop()
     const otherCores = others.stop()
     await sleep(TAIL_MS)
-    say(`${seconds} s at ${RATE} events/s are over`)
+    say(`${work}, ${seconds} s at ${RATE} events/s are over`)
     const { produced, ...seen } = freshness.between(from, until)
-    return { seconds, rate: produced / ((until - from) / 1000), usages, otherCores, ...seen }
+    return { work, seconds, rate: produced / ((until - from) / 1000), usages, otherCores, ...seen }
   } finally {
     await load.stop()
     await readers.stop()
@@ -80,29 +87,41 @@ async function startReaders({ settings }: Pipeline, freshness: Freshness): Promi
   await source.subscribe({ topics: [settings.topics.source], fromBeginning: true })
   await results.run({
     autoCommit: false,
-    eachMessage: async ({ message }) => {
-      if (message.value !== null) freshness.told(JSON.parse(String(message.value)) as Result, Date.now())
+    eachBatch: async ({ batch }) => {
+      const now = Date.now()
+      for (const { value } of recordsOf(batch)) {
+        if (value !== null) freshness.told(JSON.parse(String(value)) as Result, now)
+      }
     },
   })
   await source.run({
     autoCommit: false,
     eachBatch: async ({ batch }) => {
       const now = Date.now()
-      for (const { timestamp } of batch.messages) freshness.plain(Number(timestamp), now)
+      for (const { timestamp } of recordsOf(batch)) freshness.plain(timestamp, now)
     },
   })
   return { stop: async () => void (await Promise.all([results.disconnect(), source.disconnect()])) }
 }
 
-export function steadyMemoryFigures({ usages, seconds, rate }: Steady): Figure[] {
+/** Our kafkajs hands on what it fetched as bytes. */
+function* recordsOf(batch: unknown): Iterable<{ readonly timestamp: number; readonly value: Buffer | null }> {
+  const records = (batch as FetchedBatch).records()
+  while (records.next()) {
+    const { timestamp, valueBytes, valueStart, valueEnd } = records
+    yield { timestamp, value: valueStart < 0 ? null : (valueBytes as Buffer).subarray(valueStart, valueEnd) }
+  }
+}
+
+export function steadyMemoryFigures({ work, usages, seconds, rate }: Steady): Figure[] {
   const last = usages.slice(-Math.ceil(usages.length / 6))
   return [
     {
       section: 'memory',
-      name: 'steady, 12 partitions',
+      name: `steady, 12 partitions, ${work}`,
       value: Math.max(...last.map(({ residentBytes }) => residentBytes)) / MIB,
       unit: 'MiB',
-      target: { most: MOST_MEBIBYTES },
+      target: work === 'counting' ? { most: MOST_MEBIBYTES } : null,
       peer: null,
       note: `after ${seconds} s at ${rate.toFixed(0)} events/s; peak since its start ${peak(usages).toFixed(0)} MiB; ${cpuShare(usages)} % of a core`,
     },
@@ -118,10 +137,10 @@ function cpuShare(usages: readonly ProcessUsage[]): string {
   return ((100 * (last.cpuSeconds - first.cpuSeconds)) / seconds).toFixed(0)
 }
 
-export function freshnessFigures({ fresh, unseen, plain, rate, otherCores }: Steady): Figure[] {
+export function freshnessFigures({ work, fresh, unseen, plain, rate, otherCores }: Steady): Figure[] {
   const figure = (name: string, q: number, target: Figure['target'], note: string): Figure => ({
     section: 'freshness',
-    name: `produced to readable result, ${name}`,
+    name: `produced to readable result, ${work}, ${name}`,
     value: quantile(fresh, q),
     unit: 'ms',
     target,
@@ -139,7 +158,7 @@ export function freshnessFigures({ fresh, unseen, plain, rate, otherCores }: Ste
     figure('max', 1, null, ''),
     {
       section: 'freshness',
-      name: 'events that no result counted in time',
+      name: `events that no result counted in time, ${work}`,
       value: unseen,
       unit: 'events',
       target: { most: 0 },

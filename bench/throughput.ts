@@ -16,7 +16,7 @@ export type Drain = {
 }
 
 type Delivery = 'at-least-once' | 'exactly-once'
-type Work = 'counting' | 'enriching'
+export type Work = 'counting' | 'enriching'
 
 export type Drains = {
   readonly runs: readonly { readonly work: Work; readonly delivery: Delivery; readonly drain: Drain }[]
@@ -27,7 +27,7 @@ export type Drains = {
 export const LEAST_EVENTS_PER_SECOND = 150_000
 /** Exactly once may take at most 30 % longer than at least once. */
 const LEAST_EXACTLY_ONCE_RATIO = 1 / 1.3
-const WORKS: readonly Work[] = ['counting', 'enriching']
+export const WORKS: readonly Work[] = ['counting', 'enriching']
 const DELIVERIES: readonly Delivery[] = ['at-least-once', 'exactly-once']
 const LOOK_MS = 50
 const WATCH_MS = 250

@@ -77,7 +77,7 @@ export const SCHEMA = {
   ),
   DELIVERY: required(
     oneOf('exactly-once', 'at-least-once'),
-    'at-least-once',
+    'exactly-once',
     'Whether the aggregator writes in transactions. Totals are exact either way; the reducer always uses transactions.',
   ),
   ENRICHED_ENABLED: required(bool(), 'true', 'Write every accepted event, enriched, to `ENRICHED_TOPIC`.'),

@@ -43,7 +43,7 @@ describe('defaults', () => {
         sourcePartitions: 12,
         partialsPartitions: 4,
       },
-      delivery: 'at-least-once',
+      delivery: 'exactly-once',
       enriched: { enabled: true, fields: null, timeZone: 'UTC', geoDatabase: null, userIdKey: null },
       generation: 1,
       windowSizeMs: 10_000,
