@@ -6,7 +6,7 @@ import { scenarioFile } from './support/scenarios.ts'
 const file = scenarioFile('broker')
 
 file.scenario('the broker stopped for 8 s and started again under load: totals equal', async () => {
-  const options = { aggregators: 2, supervised: true }
+  const options = { aggregators: 2, supervised: true, settings: { DELIVERY: 'at-least-once' } }
   await withPipeline(file.kafka, 'broker-stop', options, async pipeline => {
     const generating = pipeline.generate('--rate', '6000', '--seconds', '15')
     await sleep(3_000)

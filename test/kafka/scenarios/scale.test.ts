@@ -25,7 +25,7 @@ file.scenario('1 -> 6 -> 1 aggregators under load: totals equal, those that leav
 })
 
 file.scenario('source partitions added while running: totals equal, and coverage names them', async () => {
-  const settings = { SOURCE_PARTITIONS: '3' }
+  const settings = { SOURCE_PARTITIONS: '3', DELIVERY: 'at-least-once' }
   await withPipeline(file.kafka, 'grow', { aggregators: 2, settings }, async pipeline => {
     // Late events would make each ledger's clock matter, and there are two.
     const first = pipeline.generate('--rate', '5000', '--seconds', '10', '--late', '0', '--jitter', '1s')

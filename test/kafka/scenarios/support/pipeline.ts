@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadSettings } from '../../../../src/config/load.ts'
 import type { Settings } from '../../../../src/config/settings.ts'
+import { judgeOutputsOf } from '../../../../src/dev/demo/outputVerdict.ts'
 import { lastProgress, ResultFeed, recountTopic } from '../../../../src/dev/demo/resultFeed.ts'
 import type { LedgerContent } from '../../../../src/dev/generator/ledger.ts'
 import type { EmbeddedKafka } from '../../../../src/dev/kafka/embeddedKafka.ts'
@@ -14,6 +15,7 @@ import { compareLedger, compareTotals, judge } from '../../../../src/dev/verdict
 import { createTopicReader, type TopicReader } from '../../../../src/kafka/admin.ts'
 import { createKafka } from '../../../../src/kafka/client.ts'
 import { topicName } from '../../../../src/kafka/names.ts'
+import { lastHeader } from '../../../../src/kafka/readAll.ts'
 import { faultsOfResultLog } from './kafkaState.ts'
 import { mergeLedgers } from './ledgers.ts'
 import { SupervisedRole } from './supervisedRole.ts'
@@ -98,6 +100,7 @@ export class Pipeline {
     const names = {
       CONSUMER_GROUP: name,
       SOURCE_TOPIC: `${name}-logins`,
+      ENRICHED_TOPIC: `${name}-enriched`,
       DLQ_TOPIC: `${name}-dlq`,
       PARTIALS_TOPIC: `${name}-partials`,
       RESULTS_TOPIC: `${name}-results`,
@@ -175,7 +178,7 @@ export class Pipeline {
   /**
    * Waits until every window is final and complete, drains all roles, and says what is not as it must be: each window
    * and total against a recount of the log, the ledgers against the same, every result ever written against the
-   * others, the roles' exit codes, dead letters. `recount` is the judge where the log no longer holds everything.
+   * others, every source record against the enriched topic and the dead letters, the roles' exit codes. `recount` is the judge where the log no longer holds everything.
    */
   async differences(recount?: RecountResult): Promise<string[]> {
     const ledger = recount === undefined ? mergeLedgers(this.#ledgers) : null
@@ -186,18 +189,40 @@ export class Pipeline {
     await this.#feed.poll()
     const verdict = judge(wanted, this.#feed.table)
     const progress = await lastProgress(this.reader, this.topic('partials'))
-    const letters = (await this.reader.readLogRanges(this.topic('deadLetters'))).reduce((sum, { end }) => sum + end, 0)
     const differences = [
       ...verdict.differences,
       ...(verdict.final < verdict.windows ? [`${verdict.windows - verdict.final} windows are not final`] : []),
       ...compareTotals(wanted, progress),
       ...(ledger === null ? [] : compareLedger(ledger, wanted)),
       ...(await faultsOfResultLog(this.reader, this.topic('results'))),
-      ...(letters > 0 ? [`${letters} dead letters`] : []),
+      ...(recount === undefined ? await this.#outputDifferences() : await this.#latePartials()),
       ...this.#problems,
     ]
     if (differences.length > 0) differences.push(`logs: ${this.#folder}`)
     return differences
+  }
+
+  /** Every record of the source topic against the enriched topic and the dead letters. */
+  async #outputDifferences(): Promise<string[]> {
+    const { enriched, deadLetters, differences, differenceCount } = await judgeOutputsOf(this.reader, this.settings)
+    const { delivery } = this.settings
+    const told = [enriched, deadLetters].map(({ found, repeated }) => `${found} found, ${repeated} repeated`)
+    console.log(`${this.settings.consumerGroup}, ${delivery}: enriched ${told[0]}; dead letters ${told[1]}`)
+    const more = differenceCount - differences.length
+    return more > 0 ? [...differences, `${more} more differences of events`] : [...differences]
+  }
+
+  /** Partials that came when their windows were forgotten: what they claim is in no result. */
+  async #latePartials(): Promise<string[]> {
+    let count = 0
+    await this.reader.readAll({
+      topic: this.topic('deadLetters'),
+      readCommitted: true,
+      onMessage: ({ headers }) => {
+        if (lastHeader(headers, 'error.code') === 'partial_too_late') count++
+      },
+    })
+    return count > 0 ? [`${count} partials came too late`] : []
   }
 
   /** Waits until the results are final and hold as many events as these windows; not for ever, the verdict tells. */
