@@ -1,5 +1,5 @@
 import { mkdtempSync } from 'node:fs'
-import { readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -127,9 +127,9 @@ export class Pipeline {
   }
 
   /** Starts one more of a stage. */
-  add(stage: SupervisedRole['stage']): SupervisedRole {
+  add(stage: SupervisedRole['stage'], env: Readonly<Record<string, string>> = {}): SupervisedRole {
     const name = `${stage}-${++this.#serial}`
-    const role = new SupervisedRole({ stage, name, env: this.env, logFile: this.#logFile(name) })
+    const role = new SupervisedRole({ stage, name, env: { ...this.env, ...env }, logFile: this.#logFile(name) })
     this.roles.push(role)
     void role.process.exited.then(code => this.#onExit(role, code))
     return role
@@ -137,6 +137,13 @@ export class Pipeline {
 
   running(stage: SupervisedRole['stage']): SupervisedRole[] {
     return this.roles.filter(role => role.stage === stage && role.running && role.expected === 'running')
+  }
+
+  /** All that its processes have printed so far. */
+  async logs(): Promise<string> {
+    const files = await readdir(this.#folder)
+    const logs = files.filter(name => name.endsWith('.log')).map(name => readFile(join(this.#folder, name), 'utf8'))
+    return (await Promise.all(logs)).join('\n')
   }
 
   /** A generator with these flags; its ledger is held against the results at the end. */
@@ -195,7 +202,7 @@ export class Pipeline {
       ...compareTotals(wanted, progress),
       ...(ledger === null ? [] : compareLedger(ledger, wanted)),
       ...(await faultsOfResultLog(this.reader, this.topic('results'))),
-      ...(recount === undefined ? await this.#outputDifferences() : await this.#latePartials()),
+      ...(recount === undefined ? await this.outputDifferences() : await this.#latePartials()),
       ...this.#problems,
     ]
     if (differences.length > 0) differences.push(`logs: ${this.#folder}`)
@@ -203,7 +210,7 @@ export class Pipeline {
   }
 
   /** Every record of the source topic against the enriched topic and the dead letters. */
-  async #outputDifferences(): Promise<string[]> {
+  async outputDifferences(): Promise<string[]> {
     const { enriched, deadLetters, differences, differenceCount } = await judgeOutputsOf(this.reader, this.settings)
     const { delivery } = this.settings
     const told = [enriched, deadLetters].map(({ found, repeated }) => `${found} found, ${repeated} repeated`)
