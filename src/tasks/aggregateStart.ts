@@ -5,21 +5,20 @@ import { addGap, type Gap } from '../windows/gaps.ts'
 import { type AggregateCommit, decodeAggregateCommit } from './aggregateCommit.ts'
 import type { EventOutputSettings } from './eventOutputs.ts'
 import type { Totals } from './messages.ts'
+import type { ProgressTellerSettings } from './progressTeller.ts'
 import type { Commit, LogRange } from './task.ts'
 
-export type AggregateTaskSettings = EventRules & {
-  readonly generation: number
-  readonly configHash: string
-  readonly windowSizeMs: number
-  readonly allowedLatenessMs: number
-  readonly maxFutureSkewMs: number
-  readonly chunkSize: number
-  readonly partialsPartitions: number
-  /** Progress is told at least this often. */
-  readonly idleTimeoutMs: number
-  readonly limits: AggregateLimits
-  readonly outputs: EventOutputSettings
-}
+export type AggregateTaskSettings = EventRules &
+  ProgressTellerSettings & {
+    readonly generation: number
+    readonly configHash: string
+    readonly windowSizeMs: number
+    readonly allowedLatenessMs: number
+    readonly maxFutureSkewMs: number
+    readonly chunkSize: number
+    readonly limits: AggregateLimits
+    readonly outputs: EventOutputSettings
+  }
 
 /** Where and how a task begins. */
 export type AggregateStart = {

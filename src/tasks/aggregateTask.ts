@@ -8,6 +8,7 @@ import { encodeAggregateCommit } from './aggregateCommit.ts'
 import { type AggregateStart, type AggregateTaskSettings, chunkStart, startOf } from './aggregateStart.ts'
 import { EventOutputs } from './eventOutputs.ts'
 import { copyTotals, encodeMessage, type ProgressMessage, type Totals, totalsSince } from './messages.ts'
+import { ProgressTeller } from './progressTeller.ts'
 import type { CorruptRange, RecordBatch } from './recordBatch.ts'
 import type { Capture, CaptureInput, Commit, Notice, OutputRecord, Tally, Task, TaskFactory } from './task.ts'
 
@@ -78,7 +79,7 @@ export class AggregateTask implements Task {
    */
   readonly #first: FirstWord[] = []
 
-  #lastTold: { closed: number; of: number; idle: boolean; at: number } | null = null
+  readonly #teller: ProgressTeller
   #notices: Notice[] = []
 
   constructor(settings: AggregateTaskSettings, partition: number, start: AggregateStart) {
@@ -86,6 +87,7 @@ export class AggregateTask implements Task {
     this.#partition = partition
     this.#parse = createEventParser(settings, settings.outputs.enriched !== null)
     this.#outputs = new EventOutputs(settings.outputs, partition)
+    this.#teller = new ProgressTeller(settings, partition)
     this.#position = start.position
     this.#committed = start.committed
     this.#committedClock = start.committedClock
@@ -181,14 +183,15 @@ export class AggregateTask implements Task {
     invariant(this.#arrived, 'a capture before the committed offset is reached')
     const first = this.#first.shift()
     if (first !== undefined) {
-      const told = this.#toAllPartitions({ ...first.progress, of: input.sourcePartitions })
+      const told = this.#teller.toAllPartitions({ ...first.progress, of: input.sourcePartitions })
       return { stages: [first.records, told], commit: first.commit, ...this.#takeReport() }
     }
     if (this.#position >= this.#chunkEnd) this.#startChunk(this.#position)
     const closed = closedThrough(this.#clock, this.#settings.windowSizeMs, this.#settings.allowedLatenessMs)
     const records = this.#takeRecords(this.#position)
     for (const index of this.#windows.keys()) if (index <= closed) this.#windows.delete(index)
-    const progress = this.#progressIfDue(input, closed)
+    const due = this.#teller.isDue(input, closed)
+    const progress = due ? this.#teller.toAllPartitions(this.#progress(input.sourcePartitions, input.idleAsOf)) : []
     if (records.length === 0 && progress.length === 0 && this.#position === this.#committed) return null
     this.#committed = this.#position
     return { stages: [records, progress], commit: this.#commit(), ...this.#takeReport() }
@@ -337,21 +340,6 @@ export class AggregateTask implements Task {
     }
   }
 
-  #progressIfDue(input: CaptureInput, closed: number): OutputRecord[] {
-    const last = this.#lastTold
-    const idle = input.idleAsOf !== null
-    const due =
-      last === null ||
-      closed !== last.closed ||
-      input.sourcePartitions !== last.of ||
-      idle !== last.idle ||
-      input.now - last.at >= this.#settings.idleTimeoutMs
-    if (!due) return []
-    const of = input.sourcePartitions
-    this.#lastTold = { closed, of, idle, at: input.now }
-    return this.#toAllPartitions(this.#progress(of, input.idleAsOf))
-  }
-
   #progress(of: number, idleAsOf: number | null): ProgressMessage {
     return {
       kind: 'progress',
@@ -364,15 +352,6 @@ export class AggregateTask implements Task {
       totals: copyTotals(this.#totals),
       gaps: this.#gaps,
     }
-  }
-
-  /** Every reducer waits for every source. */
-  #toAllPartitions(progress: ProgressMessage): OutputRecord[] {
-    const value = encodeMessage(progress)
-    const key = `progress/${this.#partition}`
-    return Array.from({ length: this.#settings.partialsPartitions }, (_, partition) => {
-      return { topic: 'partials', partition, key, value }
-    })
   }
 
   /** The statement about the prefix below the present position. */
