@@ -14,10 +14,20 @@ export type MembershipOptions = GroupListener & {
   readonly groupId: string
   readonly topic: string
   readonly settings: Pick<Settings, 'sessionTimeoutMs'>
+  /** How long fetches of a partition may bring nothing of a log that goes on, milliseconds; a minute by default. */
+  readonly stallLimitMs?: number
 }
 
 /** Where the next batch of a partition has to begin. Replaced, not changed, by a seek: identity tells them apart. */
-type Place = { offset: number; corruptTries: number }
+type Place = {
+  offset: number
+  /** Reads of the record batch here that found it damaged. */
+  corruptTries: number
+  /** Since when nothing has come of a log that goes on; null while something does. */
+  stalledSinceMs: number | null
+  /** True while we hold the partition paused, because of a batch that cannot be read. */
+  isWaiting: boolean
+}
 
 /** What a join gave us; it ends at the next join, crash or stop. */
 type Assignment = {
@@ -27,6 +37,8 @@ type Assignment = {
   readonly generationId: number
   /** Null until sought. */
   readonly places: Map<number, Place | null>
+  /** The partitions that our owner wants paused. */
+  readonly paused: Set<number>
   getCoordinator(): Promise<Coordinator>
 }
 
@@ -38,10 +50,15 @@ const PARTITION_FETCH_BYTES = 256 * 1024
 const METADATA_AGE_MS = 10_000
 /** Low, because kafkajs starts a consumer anew (finding its coordinator again) only after the last retry. */
 const CONSUMER_RETRIES = 6
-/** Reads of a batch before it is taken for damaged in the log, the time between them, and between those from then on. */
-const CORRUPT_TRIES = 3
-const CORRUPT_RETRY_MS = 200
+/**
+ * Times between the reads of a batch that was found damaged: it may have been so on its way, or reach past a log's end that
+ * the broker took a moment before. After the last it is taken for damaged in the log.
+ */
+const CORRUPT_RETRIES_MS = [20, 200, 200]
 const CORRUPT_WAIT_MS = 30_000
+/** A fetch without room for a partition's next batch is repeated in this time: kafkajs mixes the order, so its turn comes. */
+const STALL_RETRY_MS = 20
+const STALL_LIMIT_MS = 60_000
 const STOP_LIMIT_MS = 10_000
 const LEAST_WORKERS = 64
 
@@ -98,16 +115,25 @@ class GroupMember implements Group {
   }
 
   seek(partition: number, offset: number): void {
-    if (this.#assignment?.places.has(partition))
-      seekTo(this.#assignment, this.#topic, partition, { offset, corruptTries: 0 })
+    const held = this.#assignment
+    if (!held?.places.has(partition)) return
+    const before = held.places.get(partition)
+    seekTo(held, this.#topic, partition, { offset, corruptTries: 0, stalledSinceMs: null, isWaiting: false })
+    if (before?.isWaiting && !held.paused.has(partition)) held.group.resume(this.#only(partition))
   }
 
   pause(partition: number): void {
-    if (this.#assignment?.places.has(partition)) this.#assignment.group.pause(this.#only(partition))
+    const held = this.#assignment
+    if (!held?.places.has(partition)) return
+    held.paused.add(partition)
+    held.group.pause(this.#only(partition))
   }
 
   resume(partition: number): void {
-    if (this.#assignment?.places.has(partition)) this.#assignment.group.resume(this.#only(partition))
+    const held = this.#assignment
+    if (!held?.places.has(partition)) return
+    held.paused.delete(partition)
+    if (!held.places.get(partition)?.isWaiting) held.group.resume(this.#only(partition))
   }
 
   async heartbeat(): Promise<void> {
@@ -173,7 +199,7 @@ class GroupMember implements Group {
   #offsetOutOfRange(partition: number): void {
     const held = this.#assignment
     if (!held?.places.has(partition) || held.group.seekOffset.has(this.#topic, partition)) return
-    held.group.pause(this.#only(partition))
+    this.pause(partition)
     this.#options.onOutOfRange(partition)
   }
 
@@ -185,7 +211,7 @@ class GroupMember implements Group {
     const nextOffset = Number(lastOffset) + 1
     // A batch that was fetched from where we are no longer says nothing about where we are.
     if (nextOffset <= place.offset || Number(firstOffset ?? lastOffset) < place.offset) return
-    place.offset = nextOffset
+    moveOn(place, nextOffset)
     this.#options.onAdvance(partition, nextOffset)
   }
 
@@ -200,6 +226,7 @@ class GroupMember implements Group {
       if (!held.group.seekOffset.has(this.#topic, partition)) seekTo(held, this.#topic, partition, place)
       return
     }
+    if (fetched.isStalled) return this.#stalled(held, fetched, place)
     const records = fetched.records()
     const beat = guardHeartbeat(heartbeat, () => this.#assignment === held)
     try {
@@ -207,7 +234,7 @@ class GroupMember implements Group {
     } catch (error) {
       if (error instanceof TidemarkError && error.code === 'fenced') return askToRejoin(error)
       // Our own fault: it would only happen again.
-      held.group.pause(this.#only(partition))
+      this.pause(partition)
       const message = error instanceof Error ? error.message : String(error)
       this.#options.onCrash(
         new TidemarkError('crashed', `a batch could not be processed: ${message}`, { cause: error }),
@@ -217,8 +244,7 @@ class GroupMember implements Group {
     // A seek meanwhile wins, even one to where this batch began.
     if (this.#assignment !== held || held.places.get(partition) !== place) return
     if (records.nextOffset > place.offset) {
-      place.offset = records.nextOffset
-      place.corruptTries = 0
+      moveOn(place, records.nextOffset)
       resolveOffset(String(place.offset - 1))
     }
     if (fetched.corrupt !== null) this.#metCorrupt(held, partition, place, fetched.corrupt)
@@ -226,15 +252,37 @@ class GroupMember implements Group {
 
   /** It may have been damaged on its way to us: it is told only when it stays so. */
   #metCorrupt(held: Assignment, partition: number, place: Place, corrupt: CorruptBatch): void {
+    const retryMs = CORRUPT_RETRIES_MS[place.corruptTries++]
+    this.#waitAt(held, partition, place, retryMs ?? CORRUPT_WAIT_MS)
+    if (retryMs === undefined) this.#options.onCorrupt(held.epoch, partition, corrupt)
+  }
+
+  /** A batch whose length is damaged looks as if it were cut off, to us and to the broker: time tells them apart. */
+  #stalled(held: Assignment, fetched: FetchedBatch, place: Place): void {
+    const now = performance.now()
+    place.stalledSinceMs ??= now
+    const stalledMs = now - place.stalledSinceMs
+    if (stalledMs >= (this.#options.stallLimitMs ?? STALL_LIMIT_MS)) {
+      const reason = `nothing of it has come for ${Math.round(stalledMs / 1000)} s, though the log goes on`
+      this.#waitAt(held, fetched.partition, place, CORRUPT_WAIT_MS)
+      const corrupt = { from: place.offset, to: null, reason, bytes: fetched.bytes }
+      this.#options.onCorrupt(held.epoch, fetched.partition, corrupt)
+    } else if (fetched.bytes.length > 0) {
+      // The broker has something to give, and would at once give it again.
+      this.#waitAt(held, fetched.partition, place, STALL_RETRY_MS)
+    }
+  }
+
+  /** Holds a partition back for a time. A seek ends it early; what our owner pauses stays so. */
+  #waitAt(held: Assignment, partition: number, place: Place, ms: number): void {
+    place.isWaiting = true
     held.group.pause(this.#only(partition))
-    const tellNow = ++place.corruptTries >= CORRUPT_TRIES
-    if (tellNow) this.#options.onCorrupt(held.epoch, partition, corrupt)
-    setTimeout(
-      () => {
-        if (this.#assignment === held && held.places.get(partition) === place) held.group.resume(this.#only(partition))
-      },
-      tellNow ? CORRUPT_WAIT_MS : CORRUPT_RETRY_MS,
-    ).unref()
+    const goOn = () => {
+      if (this.#assignment !== held || held.places.get(partition) !== place) return
+      place.isWaiting = false
+      if (!held.paused.has(partition)) held.group.resume(this.#only(partition))
+    }
+    setTimeout(goOn, ms).unref()
   }
 
   /** After the session timeout no answer is worth waiting for; kafkajs itself would try for as long as it takes. */
@@ -282,6 +330,7 @@ function openAssignment(group: ConsumerGroup, topic: string, epoch: number, part
     memberId: memberId ?? '',
     generationId,
     places: new Map(partitions.map(partition => [partition, null])),
+    paused: new Set(partitions),
     getCoordinator: () => offsetManager.getCoordinator(),
   }
 }
@@ -289,6 +338,12 @@ function openAssignment(group: ConsumerGroup, topic: string, epoch: number, part
 function seekTo(held: Assignment, topic: string, partition: number, place: Place): void {
   held.places.set(partition, place)
   held.group.seek({ topic, partition, offset: String(place.offset) })
+}
+
+function moveOn(place: Place, nextOffset: number): void {
+  place.offset = nextOffset
+  place.corruptTries = 0
+  place.stalledSinceMs = null
 }
 
 /** A heartbeat that fails without an answer is no reason to stop: kafkajs repeats it after the batch. */

@@ -157,6 +157,44 @@ async function keepBytes(decoder: Decoder): Promise<FetchedBytes> {
   return new FetchedBytes(size > 0 && decoder.canReadBytes(size) ? decoder.readBytes(size) : Buffer.alloc(0))
 }
 
+type FetchVersion = {
+  readonly decode: unknown
+  readonly parse: (response: FetchResponse) => Promise<unknown>
+}
+type FetchResponse = {
+  readonly responses: readonly { readonly partitions: readonly { errorCode: number; messages: unknown }[] }[]
+}
+
+/**
+ * What a broker answers that cannot read its own log, or not in a form that we know; the first when it did not expect it.
+ * Which one a damaged batch gets is a matter of the bytes around it.
+ */
+const REFUSALS: ReadonlyMap<number, string> = new Map([
+  [-1, 'UNKNOWN_SERVER_ERROR'],
+  [2, 'CORRUPT_MESSAGE'],
+  [43, 'UNSUPPORTED_FOR_MESSAGE_FORMAT'],
+  [76, 'UNSUPPORTED_COMPRESSION_TYPE'],
+  [87, 'INVALID_RECORD'],
+])
+
+/**
+ * One partition that the broker cannot read makes kafkajs fail the fetch of all, and then the consumer. It becomes a fetch
+ * that brought nothing but the reason.
+ */
+export function isolateRefusals<R>(
+  parse: (response: FetchResponse) => Promise<R>,
+): (response: FetchResponse) => Promise<R> {
+  return response => {
+    for (const partition of response.responses.flatMap(({ partitions }) => partitions)) {
+      const answer = REFUSALS.get(partition.errorCode)
+      if (answer === undefined) continue
+      partition.errorCode = 0
+      partition.messages = new FetchedBytes(Buffer.alloc(0), `the broker cannot read it: ${answer}`)
+    }
+    return parse(response)
+  }
+}
+
 /** The names that kafkajs's transactions know, by those that its protocol gives. */
 const COORDINATOR_ERRORS: Readonly<Record<string, string>> = {
   GROUP_LOAD_IN_PROGRESS: 'COORDINATOR_LOAD_IN_PROGRESS',
@@ -248,6 +286,10 @@ function mend(): typeof import('kafkajs') {
     queueClass.prototype.scheduleCheckPendingRequests = scheduleCheckPendingRequests
     replaceModule('kafkajs/src/consumer/batch.js', () => FetchedBatch)
     replaceModule('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js', () => keepBytes)
+    // All versions of the response share the parser of the first.
+    replaceModule('kafkajs/src/protocol/requests/fetch/v0/response.js', ({ decode, parse }: FetchVersion) => {
+      return { decode, parse: isolateRefusals(parse) }
+    })
     replaceModule('kafkajs/src/producer/groupMessagesPerPartition.js', () => groupMessagesPerPartition)
     replaceModule('kafkajs/src/protocol/requests/produce/v3/request.js', createProduceRequest)
     const groupClass = load('kafkajs/src/consumer/consumerGroup.js') as { prototype: GroupPrototype }

@@ -34,6 +34,8 @@ const PARTITION_FETCH_BYTES = 1024 * 1024
 const FETCH_BYTES = 16 * 1024 * 1024
 const READ_COMMITTED = 1
 const FAILURES_IN_A_ROW = 20
+/** Reads of a batch before it is taken for damaged in the log: it may have been so on its way. */
+const CORRUPT_TRIES = 3
 const RETRY_MS = 250
 
 /**
@@ -45,6 +47,7 @@ export async function readAll(cluster: Cluster, options: ReadAllOptions): Promis
   await cluster.addTargetTopic(topic)
   let ranges: Map<number, Range> | null = null
   let failures = 0
+  let corruptTries = 0
   for (;;) {
     try {
       // A topic that was just made has partitions without a leader for a moment.
@@ -52,20 +55,29 @@ export async function readAll(cluster: Cluster, options: ReadAllOptions): Promis
       const opened = ranges
       const pending = [...opened].filter(([, { position, end }]) => position < end).map(([partition]) => partition)
       if (pending.length === 0) return
+      const before = sumOfPositions(opened)
       const leaders = Object.entries(cluster.findLeaderForPartitions(topic, pending))
       const reads = leaders.map(([nodeId, partitions]) => readOnce(cluster, options, nodeId, partitions, opened))
       // All have to end before any is repeated: a handler may still be at work on another leader's records.
       const failed = (await Promise.allSettled(reads)).find(read => read.status === 'rejected')
       if (failed !== undefined) throw failed.reason
+      // The broker gives the first partition of a fetch at least one batch, and mixes their order.
+      if (sumOfPositions(opened) === before) throw new Error(`nothing has come of partitions ${pending}`)
       failures = 0
+      corruptTries = 0
     } catch (error) {
       if (error instanceof HandlerError) throw error.cause
+      if (error instanceof TidemarkError && ++corruptTries >= CORRUPT_TRIES) throw error
       const lost = protocolTypeOf(error) === 'OFFSET_OUT_OF_RANGE'
       if (lost || ++failures >= FAILURES_IN_A_ROW) throw deliveryError(`read of ${topic}`, error)
       await new Promise(resolve => setTimeout(resolve, RETRY_MS))
       await cluster.refreshMetadata()
     }
   }
+}
+
+function sumOfPositions(ranges: ReadonlyMap<number, Range>): number {
+  return [...ranges.values()].reduce((sum, { position }) => sum + position, 0)
 }
 
 /** Keeps what the caller's own function threw apart from what Kafka did. */
@@ -142,8 +154,7 @@ async function deliver(options: ReadAllOptions, data: FetchedPartition, range: R
   if (batch.corrupt === null || range.position >= range.end) return
   const { from, to, reason } = batch.corrupt
   const where = `${topic}/${data.partition}, offsets from ${from}${to === null ? '' : ` to ${to - 1}`}`
-  const cause = new TidemarkError('corrupt_batch', `a record batch of ${where} cannot be read: ${reason}`)
-  throw new HandlerError('what the log holds is damaged', { cause })
+  throw new TidemarkError('corrupt_batch', `a record batch of ${where} cannot be read: ${reason}`)
 }
 
 function part(bytes: Uint8Array, start: number, end: number): Buffer | null {

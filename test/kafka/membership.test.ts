@@ -10,6 +10,7 @@ import { createTransactionalDelivery } from '../../src/kafka/delivery.ts'
 import { createMembership, type MembershipOptions } from '../../src/kafka/membership.ts'
 import { withAdmin } from '../../src/kafka/topics.ts'
 import type { Group } from '../../src/runtime/ports.ts'
+import { damageBatch } from './damage.ts'
 
 const SESSION_MS = 6_000
 const TOPIC_NAMES = { partials: 'unused', results: 'unused', enriched: 'unused', deadLetters: 'unused' }
@@ -280,6 +281,82 @@ test('control records and aborted transactions at the end of a log are passed', 
   expect(seen.offsets.get(0)).toEqual([0, 1])
   expect(await reader.readLogRange(topic, 0)).toEqual({ start: 0, end: 5 })
   await delivery.close()
+})
+
+const flip = (at: number) => (bytes: Buffer) => bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at)
+const length = (value: number) => (bytes: Buffer) => bytes.writeInt32BE(value, 8)
+
+/** Two partitions, each of three batches of three records, of which the second batch of partition 0 is damaged. */
+async function createDamagedTopic(change: (bytes: Buffer) => void): Promise<string> {
+  const topic = await createTopic(2)
+  for (const partition of [0, 0, 0, 1, 1, 1]) await produce(topic, partition, 3)
+  damageBatch(broker.dataDir, topic, { partition: 0, batch: 1 }, change)
+  return topic
+}
+
+test.each([
+  { what: 'a record', change: flip(70), to: 6, reason: /CRC/ },
+  { what: 'its base offset', change: flip(6), to: 6, reason: /the log only to 8/ },
+  { what: 'its length, to that of no batch', change: length(20), to: null, reason: /20 bytes/ },
+  { what: 'its length, so that the broker refuses it', change: length(5), to: null, reason: /CORRUPT_MESSAGE/ },
+  { what: 'its length, so that all is at an end there', change: flip(9), to: null, reason: /nothing of it has come/ },
+  { what: 'its format', change: flip(16), to: null, reason: /format version 3/ },
+  {
+    what: 'its format, so that the broker fails',
+    change: (b: Buffer) => b.writeInt8(1, 16),
+    to: null,
+    reason: /format version 1|the broker cannot read it/,
+  },
+])('a batch with damage to $what holds up its partition alone', async ({ change, to, reason }) => {
+  const topic = await createDamagedTopic(change)
+  const { member, seen } = join(topic, { stallLimitMs: 1_500 })
+  await member.start()
+  await until(() => expect(seen.corrupt).toHaveLength(1))
+  expect(seen.corrupt).toEqual([{ partition: 0, from: 3, to, reason: expect.stringMatching(reason) }])
+  await produce(topic, 1, 3)
+  await until(() => expect(seen.offsets.get(1)).toEqual(range(0, 12)))
+  expect([seen.offsets.get(0), seen.positions.get(0)]).toEqual([range(0, 3), 3])
+  expect([seen.crashes, seen.outOfRange, seen.rejoins, seen.corrupt.length]).toEqual([[], [], 0, 1])
+})
+
+test('a batch that was damaged only on its way is read again, and nothing is told', async () => {
+  const topic = await createDamagedTopic(flip(70))
+  let reads = 0
+  const { member, seen } = join(topic, {
+    async onBatch(_epoch, partition, batch) {
+      const offsets = seen.offsets.get(partition) ?? []
+      while (batch.next()) offsets.push(batch.offset)
+      seen.offsets.set(partition, offsets)
+      if (partition === 0 && ++reads === 2) damageBatch(broker.dataDir, topic, { partition, batch: 1 }, flip(70))
+    },
+  })
+  await member.start()
+  await until(() => expect(seen.offsets.get(0)).toEqual(range(0, 9)))
+  expect(seen.corrupt).toEqual([])
+})
+
+test('a seek goes on behind a damaged batch, and what the owner has paused is not tried', async () => {
+  const topic = await createDamagedTopic(flip(70))
+  const { member, seen } = join(topic, {
+    async onBatch(_epoch, partition, batch) {
+      const offsets = seen.offsets.get(partition) ?? []
+      while (batch.next()) offsets.push(batch.offset)
+      seen.offsets.set(partition, offsets)
+      if (partition === 0 && offsets.length === 3) member.pause(0)
+    },
+    onCorrupt: (_epoch, partition, { from, to, reason }) => {
+      seen.corrupt.push({ partition, from, to, reason })
+      member.seek(partition, to ?? from)
+    },
+  })
+  await member.start()
+  await until(() => expect(seen.offsets.get(0)).toEqual(range(0, 3)))
+  await sleep(1_000)
+  expect(seen.corrupt).toEqual([])
+  seen.offsets.set(0, [])
+  member.resume(0)
+  await until(() => expect(seen.offsets.get(0)).toEqual(range(6, 9)))
+  expect(seen.corrupt).toHaveLength(1)
 })
 
 test('partitions that are added while running are assigned', async () => {

@@ -6,9 +6,12 @@ import { WireRecords } from './records.ts'
 /** Stands where kafkajs has an array of decoded messages: it only hands it on. */
 export class FetchedBytes {
   readonly bytes: Buffer
+  /** Why the broker gave nothing, when that is because it cannot read its own log. */
+  readonly refusal: string | null
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, refusal: string | null = null) {
     this.bytes = bytes
+    this.refusal = refusal
   }
 }
 
@@ -16,6 +19,7 @@ export class FetchedBytes {
 export type FetchedPartition = {
   readonly partition: number
   readonly highWatermark: string
+  readonly lastStableOffset?: string
   readonly abortedTransactions?: readonly AbortedTransaction[] | null
   readonly messages: FetchedBytes
 }
@@ -29,34 +33,42 @@ export function limitBatchBytes(bytes: number): void {
 
 /**
  * Takes the place of kafkajs's `consumer/batch.js`: what one fetch brought of one partition. kafkajs asks it only where it
- * reaches and whether it holds anything; records are read by a cursor.
+ * reaches and whether it holds anything; records are read by a cursor. Nothing is unpacked before the first question, so
+ * that the partitions of one fetch are unpacked one after the other.
  */
 export class FetchedBatch {
   readonly topic: string
   readonly partition: number
   readonly fetchedOffset: string
   readonly highWatermark: string
-  /** kafkajs asks for lengths alone. */
-  readonly messages: { readonly length: number }
-  readonly rawMessages: { readonly length: number }
-  readonly #records: FetchedRecords
+  readonly #data: FetchedPartition
+  #found: FetchedRecords | null = null
 
   constructor(topic: string, fetchedOffset: string, data: FetchedPartition) {
     this.topic = topic
     this.partition = data.partition
     this.fetchedOffset = fetchedOffset
     this.highWatermark = data.highWatermark
-    const aborted = data.abortedTransactions ?? []
-    this.#records = readRecordBatches(data.messages.bytes, Number(fetchedOffset), aborted, { maxBatchBytes })
-    const { count, lastOffset, corrupt } = this.#records
-    // One that cannot be read counts as something to deliver, or kafkajs would go on behind it by itself.
-    this.messages = { length: count + (corrupt === null ? 0 : 1) }
-    this.rawMessages = { length: this.messages.length + (lastOffset === null ? 0 : 1) }
+    this.#data = data
+  }
+
+  /** As the broker has sent them; empty when it sent nothing. */
+  get bytes(): Buffer {
+    return this.#data.messages.bytes
   }
 
   /** The first record batch that cannot be read; the records are those before it. */
   get corrupt(): CorruptBatch | null {
     return this.#records.corrupt
+  }
+
+  /**
+   * Whether nothing could be read though the log goes on: the fetch had no room left, or not enough of it, for the next
+   * record batch. It has next time, unless the log is damaged there.
+   */
+  get isStalled(): boolean {
+    const { lastOffset, corrupt } = this.#records
+    return lastOffset === null && corrupt === null && this.#readableEnd > Number(this.fetchedOffset)
   }
 
   /** The offset to ask for next; the one asked for when nothing could be read. */
@@ -65,10 +77,48 @@ export class FetchedBatch {
     return lastOffset === null ? Number(this.fetchedOffset) : lastOffset + 1
   }
 
-  /** A cursor from the offset that was asked for. */
+  /**
+   * A cursor from the offset that was asked for. To be asked for once: it lets go of what it has passed, which may be large.
+   */
   records(): RecordBatch {
     const { blocks, count } = this.#records
-    return new WireRecords(blocks, count, Number(this.fetchedOffset), this.nextOffset)
+    const records = new WireRecords(blocks, count, Number(this.fetchedOffset), this.nextOffset)
+    this.#found = { ...this.#records, blocks: [] }
+    return records
+  }
+
+  /** kafkajs asks for lengths alone. What cannot be read counts as one, or kafkajs would pass it by itself. */
+  get messages(): { readonly length: number } {
+    const { count, corrupt } = this.#records
+    return { length: count + (corrupt !== null || this.isStalled ? 1 : 0) }
+  }
+
+  get rawMessages(): { readonly length: number } {
+    return { length: this.messages.length + (this.#records.lastOffset === null ? 0 : 1) }
+  }
+
+  get #records(): FetchedRecords {
+    this.#found ??= this.#read()
+    return this.#found
+  }
+
+  #read(): FetchedRecords {
+    const { messages, abortedTransactions } = this.#data
+    const from = Number(this.fetchedOffset)
+    if (messages.refusal !== null) {
+      const corrupt = { from, to: null, reason: messages.refusal, bytes: messages.bytes }
+      return { blocks: [], count: 0, firstOffset: null, lastOffset: null, corrupt }
+    }
+    const highWatermark = Number(this.highWatermark)
+    // One below what was asked for is that of a leader that has just begun.
+    const rules = highWatermark > from ? { maxBatchBytes, highWatermark } : { maxBatchBytes }
+    return readRecordBatches(messages.bytes, from, abortedTransactions ?? [], rules)
+  }
+
+  /** One past the last offset that this fetch could bring. */
+  get #readableEnd(): number {
+    const stable = Number(this.#data.lastStableOffset ?? -1)
+    return stable < 0 ? Number(this.highWatermark) : stable
   }
 
   isEmpty(): boolean {

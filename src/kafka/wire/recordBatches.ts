@@ -48,8 +48,8 @@ export type FetchedRecords = {
 export type ReadRules = {
   /** The most that a batch may unpack to. What one fetch unpacks ends with the batch that passes this. */
   readonly maxBatchBytes: number
-  /** The log's end as the broker told it; a batch that reaches past it has a damaged offset. Null when unknown. */
-  readonly highWatermark: number | null
+  /** The log's end as the broker told it, where it is known: a batch that reaches past it has a damaged offset. */
+  readonly highWatermark?: number
 }
 
 /**
@@ -79,16 +79,20 @@ export function readRecordBatches(
       break
     }
     at = batch.end
-    if (batch.lastOffset < fetchOffset) continue
     const overlapped = read.at(-1)
     if (overlapped !== undefined && batch.baseOffset <= overlapped.header.lastOffset) {
       corrupt = overlap(bytes, read, batch, fetchOffset)
       break
     }
+    if (batch.lastOffset < fetchOffset) continue
     const block = readBlock(bytes, batch, rules)
     if (typeof block === 'string') {
       const damaged = bytes.subarray(batch.start, batch.end)
-      corrupt = { from, to: endOf(bytes, batch, from), reason: block, bytes: damaged }
+      const logEnd = rules.highWatermark ?? Number.POSITIVE_INFINITY
+      const begin = batch.baseOffset < logEnd ? Math.max(from, batch.baseOffset) : from
+      const to = endOf(bytes, batch)
+      // An end that is not in the log is no better than the offset that it was taken from.
+      corrupt = { from: begin, to: to > begin && to <= logEnd ? to : null, reason: block, bytes: damaged }
       break
     }
     if (block.bytes !== bytes) unpacked += block.bytes.length
@@ -159,16 +163,15 @@ function readHeader(bytes: Buffer, start: number): BatchHeader | { readonly reas
 
 /**
  * One past the last offset of a damaged batch, of which no field alone can be believed: where a sound batch follows, or
- * else what its count and its last delta agree on.
+ * else what its count and its last delta agree on; -1 when they do not.
  */
-function endOf(bytes: Buffer, batch: BatchHeader, from: number): number | null {
+function endOf(bytes: Buffer, batch: BatchHeader): number {
   if (batch.end + HEAD_BYTES <= bytes.length) {
     const next = readHeader(bytes, batch.end)
-    if (next !== null && 'end' in next && next.baseOffset > from && hasItsCrc(bytes, next)) return next.baseOffset
+    if (next !== null && 'end' in next && hasItsCrc(bytes, next)) return next.baseOffset
   }
   const count = bytes.readInt32BE(batch.start + COUNT_AT)
-  const end = batch.lastOffset + 1
-  return count > 0 && count === end - batch.baseOffset && end > from ? end : null
+  return count > 0 && count === batch.lastOffset - batch.baseOffset + 1 ? batch.lastOffset + 1 : -1
 }
 
 function hasItsCrc(bytes: Buffer, { start, end }: BatchHeader): boolean {
@@ -190,7 +193,7 @@ function readBlock(bytes: Buffer, batch: BatchHeader, rules: ReadRules): RecordB
   const { start, end, baseOffset, attributes, lastOffset } = batch
   const { maxBatchBytes, highWatermark } = rules
   if (!hasItsCrc(bytes, batch)) return 'its CRC-32C does not match'
-  if (highWatermark !== null && lastOffset >= highWatermark) {
+  if (highWatermark !== undefined && lastOffset >= highWatermark) {
     return `its offsets reach to ${lastOffset}, the log only to ${highWatermark - 1}`
   }
   const codec = codecName(attributes & CODEC_MASK)

@@ -83,6 +83,17 @@ function skipHeaders(bytes: Buffer, end: number): boolean {
   return headers >= 0
 }
 
+/** Names are asked for again and again, and are few: they stand in the code. */
+const names = new Map<string, Buffer>()
+
+function bytesOf(name: string): Buffer {
+  const known = names.get(name)
+  if (known !== undefined) return known
+  const bytes = Buffer.from(name)
+  names.set(name, bytes)
+  return bytes
+}
+
 /** A length and as many bytes; null where the length is -1. */
 function readPart(bytes: Buffer): Buffer | null {
   const length = readVarint(bytes)
@@ -106,9 +117,9 @@ export class WireRecords implements RecordBatch {
   valueEnd = -1
   headerCount = 0
   readonly header = (name: string): string | null => this.#lastHeader(name)
-  readonly #blocks: readonly RecordBlock[]
+  /** Those still to be entered, the next one last. */
+  readonly #blocks: RecordBlock[]
   #block: RecordBlock | null = null
-  #nextBlock = 0
   #bytes: Buffer = NOTHING
   #left = 0
   #at = 0
@@ -119,7 +130,7 @@ export class WireRecords implements RecordBatch {
    * @param nextOffset one past the last offset that the fetch covers
    */
   constructor(blocks: readonly RecordBlock[], count: number, baseOffset: number, nextOffset: number) {
-    this.#blocks = blocks
+    this.#blocks = blocks.toReversed()
     this.count = count
     this.baseOffset = baseOffset
     this.nextOffset = nextOffset
@@ -147,21 +158,34 @@ export class WireRecords implements RecordBatch {
 
   #lastHeader(name: string): string | null {
     if (this.headerCount === 0) return null
-    const value = this.headers().findLast(([found]) => found === name)?.[1] ?? null
-    return value === null ? null : value.toString()
+    const wanted = bytesOf(name)
+    const bytes = this.#bytes
+    let value: string | null = null
+    at = this.#headersAt
+    for (let i = 0; i < this.headerCount; i++) {
+      const nameLength = readVarint(bytes)
+      const nameAt = at
+      at += nameLength
+      const length = readVarint(bytes)
+      const valueAt = at
+      if (length > 0) at += length
+      if (nameLength !== wanted.length || wanted.compare(bytes, nameAt, nameAt + nameLength) !== 0) continue
+      value = length < 0 ? null : bytes.toString('utf8', valueAt, at)
+    }
+    return value
   }
 
   #enterBlock(): boolean {
-    const block = this.#blocks[this.#nextBlock++]
+    const block = this.#blocks.pop()
+    // What is behind us may have been unpacked to many times its size: nothing of it is held.
+    this.#bytes = block?.bytes ?? NOTHING
+    this.keyBytes = this.#bytes
+    this.valueBytes = this.#bytes
+    this.#block = block ?? null
     if (block === undefined) return false
-    this.#block = block
-    this.#bytes = block.bytes
     this.#left = block.count
     this.#at = block.start
-    if (block.count === 0) return this.#enterBlock()
-    this.keyBytes = block.bytes
-    this.valueBytes = block.bytes
-    return true
+    return block.count > 0 || this.#enterBlock()
   }
 
   #read(): void {

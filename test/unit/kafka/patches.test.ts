@@ -104,6 +104,42 @@ describe('CONCURRENT_TRANSACTIONS', () => {
   })
 })
 
+describe('a fetch response', () => {
+  /** Version 11: throttle time, error, session, one topic, and of each partition what the protocol says. */
+  function response(partitions: readonly { readonly error: number; readonly bytes: Buffer }[]): Buffer {
+    const Encoder = load(`${SRC}/protocol/encoder.js`)
+    const encoder = new Encoder().writeInt32(0).writeInt16(0).writeInt32(0).writeInt32(1).writeString('t')
+    encoder.writeInt32(partitions.length)
+    for (const [partition, { error, bytes }] of partitions.entries()) {
+      encoder.writeInt32(partition).writeInt16(error).writeInt64(9).writeInt64(9).writeInt64(0)
+      encoder.writeInt32(0).writeInt32(-1).writeInt32(bytes.length).writeBuffer(bytes)
+    }
+    return encoder.buffer
+  }
+  const read = async (partitions: Parameters<typeof response>[0]) => {
+    const { decode, parse } = load(`${SRC}/protocol/requests/fetch/v11/response.js`)
+    const { responses } = await parse(await decode(response(partitions)))
+    return responses[0].partitions
+  }
+  const [sound, none] = [{ error: 0, bytes: Buffer.from('as it came') }, Buffer.alloc(0)]
+
+  it('keeps its bytes', async () => {
+    const [{ messages }, { messages: empty }] = await read([sound, { error: 0, bytes: none }])
+    expect([String(messages.bytes), messages.refusal, empty.bytes.length]).toEqual(['as it came', null, 0])
+  })
+
+  it.each([-1, 2, 43, 76, 87])('with error %i of one partition brings those of the others', async error => {
+    const [refused, other] = await read([{ error, bytes: none }, sound])
+    expect(refused).toMatchObject({ errorCode: 0, messages: { refusal: expect.stringContaining('the broker') } })
+    expect(String(other.messages.bytes)).toBe('as it came')
+  })
+
+  it('with another error fails', async () => {
+    await expect(read([sound, { error: 1, bytes: none }])).rejects.toMatchObject({ name: 'KafkaJSOffsetOutOfRange' })
+    await expect(read([sound, { error: 6, bytes: none }])).rejects.toMatchObject({ type: 'NOT_LEADER_FOR_PARTITION' })
+  })
+})
+
 describe('offsets of a transaction', () => {
   it('are repeated at a coordinator that has moved, by the names that kafkajs looks for', async () => {
     const failing = (type: string) =>

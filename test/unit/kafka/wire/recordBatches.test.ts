@@ -108,13 +108,28 @@ describe('a record batch', () => {
 it('a header is the last of its name, as text', () => {
   const headers: PlainRecord['headers'] = [
     ['a', Buffer.from('first')],
+    ['b', Buffer.from('gone')],
+    ['a', Buffer.from('last, ü')],
     ['b', null],
-    ['a', Buffer.from('last')],
+    ['ab', Buffer.from('')],
+    ['', Buffer.from('nameless')],
+    ['ü', Buffer.from('not ascii')],
   ]
-  const { blocks, count } = fetched(batchBytes([record(0, 'x', { headers })]))
-  const cursor = new WireRecords(blocks, count, 0, 1)
+  const { blocks, count } = fetched(batchBytes([record(0, 'x', { headers }), record(1)]))
+  const cursor = new WireRecords(blocks, count, 0, 2)
+  const found = () => ['a', 'b', 'ab', '', 'ü', 'c'].map(name => cursor.header(name))
   cursor.next()
-  expect([cursor.header('a'), cursor.header('b'), cursor.header('c')]).toEqual(['last', null, null])
+  expect(found()).toEqual(['last, ü', null, '', 'nameless', 'not ascii', null])
+  expect(cursor.headers().map(([name]) => name)).toEqual(headers.map(([name]) => name))
+  cursor.next()
+  expect([found(), cursor.headerCount]).toEqual([[null, null, null, null, null, null], 0])
+})
+
+it('a cursor lets go of what it has passed', () => {
+  const { blocks, count } = fetched(batchBytes([record(0, 'large')], { codec: 'gzip' }))
+  const cursor = new WireRecords(blocks, count, 0, 1)
+  expect([cursor.next(), cursor.valueBytes.length > 0]).toEqual([true, true])
+  expect([cursor.next(), cursor.valueBytes.length, cursor.keyBytes.length, cursor.next()]).toEqual([false, 0, 0, false])
 })
 
 describe('transactions', () => {
@@ -182,6 +197,41 @@ describe('damage', () => {
     )
   })
 
+  it('in a base offset is found where it overlaps, and what it would have shown is not shown', () => {
+    const shifted = (base: number) => {
+      const bytes = batchBytes([record(2), record(3), record(4)])
+      bytes.writeBigInt64BE(BigInt(base), 0)
+      return bytes
+    }
+    const ahead = fetched(Buffer.concat([before, shifted(4), after]))
+    expect(offsets(ahead)).toEqual([0, 1])
+    expect(ahead.corrupt).toMatchObject({ from: 2, to: 5, bytes: shifted(4) })
+    const behind = fetched(Buffer.concat([before, shifted(0), after]))
+    expect(offsets(behind)).toEqual([0, 1])
+    expect(behind.corrupt).toMatchObject({ from: 2, to: null })
+    // Below all that was asked for, it must not be taken for a batch that is only passed over.
+    const far = fetched(Buffer.concat([batchBytes([record(10)]), shifted(3), batchBytes([record(14)])]), 10)
+    expect(offsets(far, 10)).toEqual([10])
+    expect(far.corrupt).toMatchObject({ from: 11, to: null })
+  })
+
+  it('in a base offset is found where it reaches past the end of the log', () => {
+    const log = Buffer.concat([before, batchBytes([record(1_000), record(1_001)]), after])
+    const found = readRecordBatches(log, 0, [], { ...RULES, highWatermark: 7 })
+    expect(offsets(found)).toEqual([0, 1])
+    expect(found.corrupt).toMatchObject({ from: 2, to: 5 })
+    expect(readRecordBatches(after, 5, [], { ...RULES, highWatermark: 7 }).corrupt).toBeNull()
+    expect(readRecordBatches(after, 5, [], { ...RULES, highWatermark: 6 }).corrupt).toMatchObject({ from: 5, to: null })
+  })
+
+  it('has no end by a batch that is damaged too', () => {
+    const [one, two] = [batchBytes([record(2), record(3)]), batchBytes([record(9)])]
+    one.writeInt32BE(77, 23)
+    two[two.length - 1] = 7
+    expect(fetched(Buffer.concat([before, one, two])).corrupt).toMatchObject({ from: 2, to: null })
+    expect(fetched(Buffer.concat([before, one, batchBytes([record(9)])])).corrupt).toMatchObject({ from: 2, to: 9 })
+  })
+
   it('of the last batch of a fetch tells its end where its own fields agree on it', () => {
     const damaged = batchBytes([record(2), record(3)])
     damaged[damaged.length - 1] = 9
@@ -208,6 +258,8 @@ describe('damage', () => {
     const old = Buffer.from(before)
     old.writeInt8(1, 16)
     expect(fetched(old).corrupt?.reason).toContain('format version 1')
+    // One short message of it is shorter than the header of a record batch.
+    expect(fetched(old.subarray(0, 40)).corrupt?.reason).toContain('format version 1')
   })
 
   it.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)(
@@ -220,6 +272,12 @@ describe('damage', () => {
       expect(fetched(Buffer.concat([before, noise, after])).corrupt?.reason).toContain(codec)
     },
   )
+
+  it('is nothing to what fits: batches beyond the bound together are left for the next fetch', () => {
+    const of = (offset: number) => batchBytes([record(offset, 'x'.repeat(400_000))], { codec: 'gzip' })
+    const found = fetched(Buffer.concat([0, 1, 2, 3, 4, 5].map(of)))
+    expect([offsets(found), found.lastOffset, found.corrupt]).toEqual([[0, 1, 2], 2, null])
+  })
 
   it('random bytes never throw', () => {
     fc.assert(
