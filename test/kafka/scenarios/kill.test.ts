@@ -3,9 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import type { Random } from '../../../src/dev/generator/random.ts'
 import { groupName } from '../../../src/kafka/names.ts'
-import { countAborted } from './support/kafkaState.ts'
+import { countAborted, probeTransactions } from './support/kafkaState.ts'
 import { type Generating, type Pipeline, withPipeline } from './support/pipeline.ts'
 import { chance, scenarioFile } from './support/scenarios.ts'
+import { stopInTransaction } from './support/stopInTransaction.ts'
 import type { SupervisedRole } from './support/supervisedRole.ts'
 
 const file = scenarioFile('kill')
@@ -15,17 +16,26 @@ const TAKEOVER_LIMIT_MS = 2_000
 const crowding = () => Math.min(2, Math.max(1, (loadavg()[0] ?? 0) / availableParallelism()))
 
 for (const delivery of ['at-least-once', 'exactly-once']) {
-  file.concurrent(`aggregators killed at random moments of a flush, ${delivery}: totals equal`, async () => {
+  const moments = delivery === 'exactly-once' ? 'inside a transaction' : 'at random moments of a flush'
+  file.concurrent(`aggregators killed ${moments}, ${delivery}: totals equal`, async () => {
     const random = chance(`killed aggregators, ${delivery}`)
     const settings = { DELIVERY: delivery, FLUSH_INTERVAL: '100ms', SESSION_TIMEOUT: '2s' }
     await withPipeline(file.kafka, `kill-${delivery}`, { aggregators: 3, settings }, async pipeline => {
-      const generating = pipeline.generate('--rate', '6000', '--seconds', '10')
-      const kills = await killRepeatedly(pipeline, 'aggregate', generating, random)
+      // A letter in every flush: its partition tells whose transaction is open.
+      const generating = pipeline.generate('--rate', '6000', '--seconds', '10', '--broken-json', '0.1')
+      const letters = pipeline.topic('deadLetters')
+      const probe = await probeTransactions(pipeline.settings.kafka, letters)
+      const inTransaction = (role: SupervisedRole) =>
+        stopInTransaction(role, () => probe.isOpen(role.partitions), random)
+      const stop = delivery === 'exactly-once' ? inTransaction : async () => true
+      const kills = await killRepeatedly(pipeline, 'aggregate', generating, random, stop)
+      await probe.close()
       await generating.ledger
       expect(await pipeline.differences()).toEqual([])
-      const aborted = await countAborted(pipeline.reader, pipeline.topic('partials'))
-      console.log(`${delivery}: ${kills} aggregators killed; ${aborted} records of transactions that they left open`)
+      const aborted = await countAborted(pipeline.reader, letters)
+      console.log(`${delivery}: ${kills} aggregators killed; ${aborted} letters of transactions that they left open`)
       expect(kills).toBeGreaterThanOrEqual(3)
+      if (delivery === 'exactly-once') expect(aborted).toBeGreaterThanOrEqual(3)
     })
   })
 }
@@ -75,19 +85,23 @@ file.scenario('a takeover with a chunk to read again is live within 2 s of the a
   })
 })
 
-/** Kills one after the other, each at a random moment after it went live, and starts another in its place. */
+/**
+ * Kills one after the other, each at a random moment after it went live, and starts another in its place.
+ * @param stop chooses the moment more narrowly; false when it has found none
+ */
 async function killRepeatedly(
   pipeline: Pipeline,
   stage: SupervisedRole['stage'],
   generating: Generating,
   random: Random,
+  stop: (victim: SupervisedRole) => Promise<boolean> = async () => true,
 ): Promise<number> {
   let kills = 0
   while (generating.running) {
     const candidates = pipeline.running(stage).filter(role => role.linesOf('live').length > 0)
     const victim = candidates[random.below(candidates.length)]
     await sleep(100 + random.below(500))
-    if (victim === undefined) continue
+    if (victim === undefined || !(await stop(victim))) continue
     await victim.kill()
     kills++
     pipeline.add(stage)

@@ -1,15 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
-import type { Random } from '../../../src/dev/generator/random.ts'
-import { countAborted, probeTransactions, type TransactionProbe } from './support/kafkaState.ts'
+import { countAborted, probeTransactions } from './support/kafkaState.ts'
 import { type Pipeline, withPipeline } from './support/pipeline.ts'
 import { chance, scenarioFile } from './support/scenarios.ts'
+import { stopInTransaction } from './support/stopInTransaction.ts'
 import type { SupervisedRole } from './support/supervisedRole.ts'
 
 const file = scenarioFile('zombie')
 const ZOMBIES = 2
-/** About a third of the stops fall into a transaction. */
-const CATCH_LIMIT = 60
 const WAKE_LIMIT_MS = 30_000
 
 for (const delivery of ['at-least-once', 'exactly-once']) {
@@ -19,18 +17,29 @@ for (const delivery of ['at-least-once', 'exactly-once']) {
     const settings = { SESSION_TIMEOUT: '2s', DELIVERY: delivery, FLUSH_INTERVAL: '50ms' }
     const options = { aggregators: 2, settings, supervised: true }
     await withPipeline(file.kafka, `zombie-${delivery}`, options, async pipeline => {
-      const generating = pipeline.generate('--rate', '6000', '--seconds', '13')
+      // A letter in every flush: its partition tells whose transaction is open.
+      const generating = pipeline.generate('--rate', '6000', '--seconds', '13', '--broken-json', '0.1')
+      const letters = pipeline.topic('deadLetters')
+      const probe = await probeTransactions(pipeline.settings.kafka, letters)
       for (let i = 0; i < ZOMBIES; i++) {
         await sleep(500 + random.below(500))
         const zombie = pipeline.running('aggregate')[random.below(2)] as SupervisedRole
         const wake = expectTakeover(pipeline, zombie)
-        zombie.pause()
+        if (delivery === 'exactly-once') {
+          const caught = await stopInTransaction(zombie, () => probe.isOpen(zombie.partitions), random)
+          expect(caught, 'a stop fell into a transaction').toBe(true)
+        } else zombie.pause()
         await wake()
       }
+      await probe.close()
       expect(generating.running, 'the zombies wake under load').toBe(true)
       await generating.ledger
       expect(await pipeline.differences()).toEqual([])
-      console.log(`${delivery}: ${ZOMBIES} zombies; ${pipeline.restarts} of them exited with 4`)
+      const aborted = await countAborted(pipeline.reader, letters)
+      console.log(
+        `${delivery}: ${ZOMBIES} zombies, ${aborted} of their letters aborted; ${pipeline.restarts} exited with 4`,
+      )
+      if (delivery === 'exactly-once') expect(aborted).toBeGreaterThanOrEqual(ZOMBIES)
     })
   })
 }
@@ -45,9 +54,9 @@ file.scenario('a reducer stopped inside a transaction past its session is fenced
     await sleep(1_000)
     for (let i = 0; i < ZOMBIES; i++) {
       // With one partition only one of the two has something to do.
-      const owner = pipeline.running('reduce').find(role => lastAssignment(role).length > 0) as SupervisedRole
+      const owner = pipeline.running('reduce').find(role => role.partitions.length > 0) as SupervisedRole
       const wake = expectTakeover(pipeline, owner)
-      await stopInTransaction(owner, probe, random)
+      expect(await stopInTransaction(owner, () => probe.isOpen(), random), 'a stop fell into a transaction').toBe(true)
       await wake()
     }
     await probe.close()
@@ -60,18 +69,6 @@ file.scenario('a reducer stopped inside a transaction past its session is fenced
   })
 })
 
-/** Stops the role, again and again at random moments, until it has a transaction open that wrote results. */
-async function stopInTransaction(role: SupervisedRole, probe: TransactionProbe, random: Random): Promise<void> {
-  for (let i = 0; i < CATCH_LIMIT; i++) {
-    role.pause()
-    // Twice: what was on its way to the broker when the process stopped may just have ended it.
-    if ((await probe.isOpen()) && (await probe.isOpen())) return
-    role.resume()
-    await sleep(50 + random.below(50))
-  }
-  throw new Error(`none of ${CATCH_LIMIT} stops fell into a transaction`)
-}
-
 /**
  * To be called before the role is stopped.
  * @returns waits until another role has taken over all that the stopped one owned, and works; then lets that one go on,
@@ -80,7 +77,7 @@ async function stopInTransaction(role: SupervisedRole, probe: TransactionProbe, 
 function expectTakeover(pipeline: Pipeline, zombie: SupervisedRole): () => Promise<void> {
   const heir = pipeline.running(zombie.stage).find(role => role !== zombie) as SupervisedRole
   const [heirLines, ownLines] = [heir.lines.length, zombie.lines.length]
-  const owns = lastAssignment(zombie).length > 0
+  const owns = zombie.partitions.length > 0
   return async () => {
     if (owns) {
       const assigned = await heir.line('assigned', heirLines)
@@ -91,8 +88,4 @@ function expectTakeover(pipeline: Pipeline, zombie: SupervisedRole): () => Promi
     zombie.resume()
     await Promise.race([zombie.line('assigned', ownLines), zombie.exit(WAKE_LIMIT_MS)])
   }
-}
-
-function lastAssignment(role: SupervisedRole): readonly number[] {
-  return (role.linesOf('assigned').at(-1)?.partitions ?? []) as readonly number[]
 }

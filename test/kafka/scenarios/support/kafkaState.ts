@@ -59,7 +59,11 @@ export async function countAborted(reader: TopicReader, topic: string): Promise<
 }
 
 /** Tells, within milliseconds, whether a transaction is open that has written to the topic. */
-export type TransactionProbe = { isOpen(): Promise<boolean>; close(): Promise<void> }
+export type TransactionProbe = {
+  /** Asks about these partitions of the topic, or about all. */
+  isOpen(partitions?: readonly number[]): Promise<boolean>
+  close(): Promise<void>
+}
 
 /** It is when the topic's last stable offset lies before its end. */
 export async function probeTransactions(kafka: KafkaSettings, topic: string): Promise<TransactionProbe> {
@@ -73,14 +77,15 @@ export async function probeTransactions(kafka: KafkaSettings, topic: string): Pr
     await cluster.connect()
     await cluster.addTargetTopic(topic)
   }
-  const endsOf = async (cluster: (typeof clusters)[number]) => {
-    const partitions = cluster.findTopicPartitionMetadata(topic).map(({ partitionId: partition }) => ({ partition }))
+  const endsOf = async (cluster: (typeof clusters)[number], asked: readonly number[] | undefined) => {
+    const all = cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId)
+    const partitions = (asked ?? all).map(partition => ({ partition }))
     const [found] = await cluster.fetchTopicsOffset([{ topic, partitions, fromBeginning: false }])
     return JSON.stringify(found?.partitions)
   }
   return {
-    async isOpen() {
-      const [stable, end] = await Promise.all(clusters.map(endsOf))
+    async isOpen(partitions) {
+      const [stable, end] = await Promise.all(clusters.map(cluster => endsOf(cluster, partitions)))
       return stable !== end
     },
     async close() {

@@ -80,6 +80,11 @@ export class SupervisedRole {
     }
   }
 
+  /** The partitions that it was given last. */
+  get partitions(): readonly number[] {
+    return (this.linesOf('assigned').at(-1)?.partitions ?? []) as readonly number[]
+  }
+
   linesOf(event: string): RoleLine[] {
     return this.lines.filter(line => line.event === event)
   }
