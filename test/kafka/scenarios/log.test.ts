@@ -69,7 +69,7 @@ file.scenario('the log start moved past the commit: what is lost is named, all e
   await withPipeline(file.kafka, 'lost', { aggregators: 2, settings }, async pipeline => {
     const source = pipeline.topic('source')
     // Nothing is late, so that an event counts for the same window whichever came before it.
-    const flags = ['--rate', '6000', '--seconds', '17', '--late', '0', '--jitter', '1s']
+    const flags = ['--rate', '5000', '--seconds', '27', '--late', '0', '--jitter', '1s']
     const generating = pipeline.generate(...flags)
     await sleep(7_000)
     await Promise.all(pipeline.running('aggregate').map(role => role.leave()))
