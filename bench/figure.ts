@@ -10,7 +10,7 @@ export type Figure = {
   readonly note: string
 }
 
-export const SECTIONS = ['throughput', 'takeover', 'memory', 'freshness'] as const
+export const SECTIONS = ['throughput', 'takeover', 'memory', 'freshness', 'results'] as const
 export type Section = (typeof SECTIONS)[number]
 
 /** A figure as it is printed with --json: `met` is null without a target, `ratio` is value / peer. */

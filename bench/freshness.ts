@@ -1,4 +1,4 @@
-import type { Result } from '../src/tasks/result.ts'
+import type { Result } from '../src/results/result.ts'
 import type { LoadMessage } from './tools/load.ts'
 
 type Runs = Extract<LoadMessage, { kind: 'runs' }>

@@ -64,6 +64,7 @@ export class Lab {
       DLQ_TOPIC: `${name}-user-login-dlq`,
       PARTIALS_TOPIC: `${name}-login-partials`,
       RESULTS_TOPIC: `${name}-aggregated-usage`,
+      DEVICE_STATS_TOPIC: `${name}-user-device-stats`,
       ...given,
     })
     await ensureTopics(

@@ -4,6 +4,7 @@ import { exitCodeOf } from '../src/errors.ts'
 import { type Figure, SECTIONS, type Section, told } from './figure.ts'
 import { Lab } from './lab.ts'
 import { describeMachine } from './machine.ts'
+import { measureResults, resultFigures } from './results.ts'
 import { freshnessFigures, measureSteady, type Steady, steadyMemoryFigures } from './steady.ts'
 import { printTable } from './table.ts'
 import { measureTakeovers, takeoverFigures } from './takeover.ts'
@@ -81,6 +82,7 @@ async function run(options: Options, say: (line: string) => void): Promise<Figur
     if (wanted('memory')) figures.push(...steady.flatMap(steadyMemoryFigures))
     if (drains !== null && wanted('memory')) figures.push(...drainMemoryFigures(drains))
     if (wanted('freshness')) figures.push(...steady.flatMap(freshnessFigures))
+    if (wanted('results')) figures.push(...resultFigures(await measureResults(lab, options.quick, say)))
     return figures
   } finally {
     await lab.close()

@@ -17,13 +17,25 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
     summary: 'merge what the aggregators tell into results (role)',
     load: () => import('./commands/reduce.ts'),
   },
+  serve: {
+    summary: 'answer questions about the results over HTTP, in JSON and CSV (role)',
+    load: () => import('./commands/serve.ts'),
+  },
+  sink: {
+    summary: 'write the results into PostgreSQL, or into a database inside the process (role)',
+    load: () => import('./commands/sink.ts'),
+  },
   topics: {
-    summary: 'create the topics and verify those that exist; `topics rewind` begins a new generation',
+    summary: 'create and verify the topics; `rewind` begins a new generation, `remove` ends an old one',
     load: () => import('./commands/topics.ts'),
   },
   dlq: {
     summary: 'list, show, count and redrive dead letters',
     load: () => import('./commands/dlq.ts'),
+  },
+  audit: {
+    summary: 'count windows again from the source topic and compare every number with the stored results',
+    load: () => import('./commands/audit.ts'),
   },
   generate: {
     summary: 'write synthetic logins into the source topic, with a ledger of what was acknowledged',

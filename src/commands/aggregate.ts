@@ -2,20 +2,22 @@ import { configHash } from '../config/configHash.ts'
 import type { Settings } from '../config/settings.ts'
 import type { KafkaClient } from '../kafka/client.ts'
 import { createAtLeastOnceDelivery, createSharedProducer, createTransactionalDelivery } from '../kafka/delivery.ts'
+import { lanesOfTopic } from '../kafka/lanes.ts'
 import { refuseLostCommits } from '../kafka/lostCommits.ts'
 import { groupName, outputTopicNames, topicName, transactionalId } from '../kafka/names.ts'
 import type { BatchLimits } from '../kafka/outgoing.ts'
 import { readTopicFacts } from '../kafka/topics.ts'
 import { type AggregateTask, createAggregateTaskFactory } from '../tasks/aggregateTask.ts'
 import type { EventOutputSettings } from '../tasks/eventOutputs.ts'
-import type { Log } from '../telemetry/log.ts'
 import type { CommandFile } from './command.ts'
-import { openEnrichment } from './enrichment.ts'
+import { type Enrichment, openEnrichment } from './enrichment.ts'
 import { type RoleContext, type RoleParts, type RoleSpec, runRole } from './role.ts'
 
 const spec: RoleSpec<AggregateTask> = {
   stage: 'aggregate',
   flushIntervalMs: settings => settings.flushIntervalMs,
+  flushMaxEvents: settings => settings.flushMaxEvents,
+  lanes: settings => lanesOfTopic(topicName(settings, 'source')),
   open,
   onNoCommit: (reader, settings) =>
     refuseLostCommits(reader, {
@@ -26,13 +28,19 @@ const spec: RoleSpec<AggregateTask> = {
     }),
   clockMs: task => (task.clockMs === 0 ? null : task.clockMs),
   survey: (task, into) => {
-    for (const aggregate of task.held()) into.merge(aggregate)
+    // Only what the statistics tell of: there may be thousands of windows, each with its users.
+    for (const { devices, locales, versions } of task.held()) {
+      into.devices.merge(devices)
+      into.locales.merge(locales)
+      into.versions.merge(versions)
+    }
     return task.processed
   },
 }
 
 async function open({ settings, kafka, limits, log }: RoleContext): Promise<RoleParts<AggregateTask>> {
-  const { outputs, close: closeEnrichment } = await openOutputs(settings, kafka, log)
+  const { place, enrich, close: closeEnrichment } = await openEnrichment(settings.enriched, log)
+  const outputs = await openOutputs(settings, kafka, enrich)
   const { compression } = settings
   const batchLimits: BatchLimits = {
     deadLetters: outputs.deadLetterMaxBytes,
@@ -51,6 +59,7 @@ async function open({ settings, kafka, limits, log }: RoleContext): Promise<Role
     partialsPartitions: settings.topics.partialsPartitions,
     idleTimeoutMs: settings.idleTimeoutMs,
     limits,
+    place,
     outputs,
   })
   const topicNames = outputTopicNames(settings)
@@ -84,22 +93,22 @@ async function open({ settings, kafka, limits, log }: RoleContext): Promise<Role
   }
 }
 
+/** What the task has to know of the topics that events go on to. */
 async function openOutputs(
   settings: Settings,
   kafka: KafkaClient,
-  log: Log,
-): Promise<{ readonly outputs: EventOutputSettings; readonly close: () => void }> {
+  enrich: Enrichment['enrich'],
+): Promise<EventOutputSettings> {
   const { deadLetters } = await readTopicFacts(kafka, settings, ['deadLetters'])
   const letters = {
     sourceTopic: topicName(settings, 'source'),
     deadLetterPartitions: deadLetters.partitions,
     deadLetterMaxBytes: deadLetters.maxMessageBytes,
   }
-  if (!settings.enriched.enabled) return { outputs: { ...letters, enriched: null }, close: () => {} }
+  if (enrich === null) return { ...letters, enriched: null }
   const { enriched } = await readTopicFacts(kafka, settings, ['enriched'])
-  const { enrich, close } = await openEnrichment(settings.enriched, log)
   const userIdKeyId = settings.enriched.userIdKey?.id ?? null
-  return { outputs: { ...letters, enriched: { enrich, maxBytes: enriched.maxMessageBytes, userIdKeyId } }, close }
+  return { ...letters, enriched: { enrich, maxBytes: enriched.maxMessageBytes, userIdKeyId } }
 }
 
 /** `tidemark aggregate`: reads the source topic, tells what each partition's prefix adds up to. */

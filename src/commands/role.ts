@@ -5,8 +5,9 @@ import { EXIT, exitCodeOf, TidemarkError } from '../errors.ts'
 import { OPTIONAL_FIELDS } from '../events/codes.ts'
 import { createTopicReader, type TopicReader } from '../kafka/admin.ts'
 import { checkReachable, createKafka, type KafkaClient } from '../kafka/client.ts'
+import type { Lanes } from '../kafka/lanes.ts'
 import { createMembership } from '../kafka/membership.ts'
-import { groupName, type Stage, topicName } from '../kafka/names.ts'
+import { groupName } from '../kafka/names.ts'
 import { verifyTopicsForRole } from '../kafka/topics.ts'
 import { limitBatchBytes } from '../kafka/wire/fetchedBatch.ts'
 import type { Delivery } from '../runtime/ports.ts'
@@ -21,8 +22,14 @@ import { untilSignalled } from './signals.ts'
 
 /** What is particular to one of the two stages; all else they share. */
 export type RoleSpec<T extends Task> = {
-  readonly stage: Stage
+  readonly stage: 'aggregate' | 'reduce'
   readonly flushIntervalMs: (settings: Settings) => number
+  /** Events waiting of one partition or window that are told at once; 0 leaves it to time and bytes. */
+  readonly flushMaxEvents: (settings: Settings) => number
+  /** What the stage reads. */
+  readonly lanes: (settings: Settings) => Lanes
+  /** What a lane is called in logs and metrics; its number by default. */
+  readonly nameOf?: (settings: Settings) => (lane: number) => number | string
   readonly open: (context: RoleContext) => Promise<RoleParts<T>>
   /** Called when a partition has no commit, before it is taken for a new one. */
   readonly onNoCommit?: (reader: TopicReader, settings: Settings) => Promise<void>
@@ -47,7 +54,12 @@ export type RoleParts<T extends Task> = {
 }
 
 export function aggregateLimits(settings: Settings): AggregateLimits {
-  return { dimensionValues: settings.maxDimensionValues, qualityFields: OPTIONAL_FIELDS.length }
+  return {
+    dimensionValues: settings.maxDimensionValues,
+    qualityFields: OPTIONAL_FIELDS.length,
+    userSample: settings.userSampleSize,
+    sessionGapMs: settings.sessionGapMs,
+  }
 }
 
 /**
@@ -66,7 +78,8 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
   await checkReachable(settings.kafka, kafkaLog)
   const kafka = createKafka(settings.kafka, kafkaLog)
   await verifyTopicsForRole(kafka, settings, spec.stage)
-  const topic = topicName(settings, spec.stage === 'aggregate' ? 'source' : 'partials')
+  const lanes = spec.lanes(settings)
+  const nameOf = spec.nameOf?.(settings) ?? (lane => lane)
   const groupId = groupName(settings, spec.stage)
   const reader = createTopicReader(kafka)
   const parts = await spec.open({ settings, kafka, limits: aggregateLimits(settings), log })
@@ -76,6 +89,7 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
     settings,
     role: spec.stage,
     version: readVersion(context.readFile),
+    nameOf: lane => String(nameOf(lane)),
     log,
     readings: () =>
       worker.views().map(({ partition, task, lag }) => {
@@ -87,22 +101,24 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
     flushIntervalMs: spec.flushIntervalMs(settings),
     idleTimeoutMs: settings.idleTimeoutMs,
     flushMaxBytes: settings.flushMaxBytes,
+    flushMaxEvents: spec.flushMaxEvents(settings),
     corruptBatches: settings.corruptBatches,
-    join: listener => createMembership({ kafka, groupId, topic, settings, ...listener }),
-    readCommit: async partition => {
+    join: listener => createMembership({ kafka, groupId, lanes, settings, ...listener }),
+    readCommit: async lane => {
+      const { topic, partition } = lanes.placeOf(lane)
       const commit = await reader.readCommit(groupId, topic, partition)
       if (commit === null) await spec.onNoCommit?.(reader, settings)
       return commit
     },
-    readLogRanges: () => reader.readLogRanges(topic),
+    readLogRanges: async () => (await Promise.all(lanes.topics.map(topic => reader.readLogRanges(topic)))).flat(),
     createDelivery: parts.createDelivery,
-    on: listen(log, telemetry.on, fail),
+    on: listen(log, telemetry.on, nameOf, fail),
   })
   await telemetry.open()
   const statistics = reportStatistics(settings, log, worker, spec)
   try {
     log.info('starting', {
-      topic,
+      topics: lanes.topics,
       group: groupId,
       generation: settings.generation,
       window_size_ms: settings.windowSizeMs,
@@ -129,41 +145,46 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
   }
 }
 
-function listen(log: Log, telemetry: RoleListener, fail: (error: unknown) => void): WorkerListener {
+function listen(
+  log: Log,
+  telemetry: RoleListener,
+  nameOf: (lane: number) => number | string,
+  fail: (error: unknown) => void,
+): WorkerListener {
   const often = sampled(log)
   return {
     assigned: (epoch, partitions) => {
-      log.info('assigned', { epoch, partitions })
+      log.info('assigned', { epoch, partitions: partitions.map(nameOf) })
       telemetry.assigned(epoch, partitions)
     },
     restored: (partition, position, committed) => {
-      log.info('restored', { partition, position, committed })
+      log.info('restored', { partition: nameOf(partition), position, committed })
       telemetry.restored(partition, position, committed)
     },
     live: (partition, position, sinceAssignedMs) => {
-      log.info('live', { partition, position, since_assigned_ms: sinceAssignedMs })
+      log.info('live', { partition: nameOf(partition), position, since_assigned_ms: sinceAssignedMs })
       telemetry.live(partition)
     },
     delivered: telemetry.delivered,
     looked: telemetry.looked,
     notice: (partition, notice) => {
-      reportNotice(often.write, partition, notice)
+      reportNotice(often.write, nameOf(partition), notice)
       telemetry.notice(partition, notice)
     },
     corrupt: (partition, batch) => {
-      often.write('error', 'corrupt_batch', { partition, ...batch, waiting: !batch.skipped })
+      often.write('error', 'corrupt_batch', { partition: nameOf(partition), ...batch, waiting: !batch.skipped })
       telemetry.corrupt(partition, batch)
     },
     failed: (partition, error) => {
       const { code, message } = error instanceof TidemarkError ? error : { code: 'unknown', message: String(error) }
-      often.write('warn', 'restoring', { partition, code, reason: message })
+      often.write('warn', 'restoring', { partition: nameOf(partition), code, reason: message })
       telemetry.failed(partition, error)
     },
     fatal: fail,
   }
 }
 
-function reportNotice(write: Log['write'], partition: number, notice: Notice): void {
+function reportNotice(write: Log['write'], partition: number | string, notice: Notice): void {
   const { kind, ...details } = notice
   const level = kind === 'rejected' ? 'warn' : 'error'
   // The notice's own partition, where it has one, is the source's.

@@ -6,7 +6,7 @@ import type { Settings } from './settings.ts'
  * The settings that decide which window an event falls into or how it merges. Under another set the committed state of
  * a partition would mean something else. Keys are in alphabetical order, so that their JSON is canonical.
  */
-export function semanticSettings(settings: Settings): Readonly<Record<string, number | readonly string[]>> {
+export function semanticSettings(settings: Settings): Readonly<Record<string, number | readonly (string | number)[]>> {
   return {
     allowedLatenessMs: settings.allowedLatenessMs,
     chunkSize: settings.chunkSize,
@@ -16,6 +16,10 @@ export function semanticSettings(settings: Settings): Readonly<Record<string, nu
     maxEventBytes: settings.maxEventBytes,
     maxEventDepth: settings.maxEventDepth,
     maxFutureSkewMs: settings.maxFutureSkewMs,
+    rollupsMs: settings.rollupsMs,
+    sessionGapMs: settings.sessionGapMs,
+    slidingWindows: settings.slidingWindows.map(({ sizeMs, hopMs }) => `${sizeMs}/${hopMs}`),
+    userSampleSize: settings.userSampleSize,
     validationRequired: [...settings.validationRequired].sort(),
     windowSizeMs: settings.windowSizeMs,
   }

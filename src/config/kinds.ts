@@ -41,6 +41,60 @@ export function windowDuration(): Kind<number> {
   }
 }
 
+/** Milliseconds of roll-ups, ascending; `none` stands for none. */
+export function durationList(min: string, max: string): Kind<readonly number[]> {
+  const each = duration(min, max)
+  return {
+    allowed: `'none', or a comma-separated list of durations from ${min} to ${max}, ascending, as 1m,1h,1d`,
+    parse: text => {
+      if (text === 'none') return []
+      const found = itemsOf(text).map(each.parse)
+      const good = found.filter(item => item !== undefined)
+      const ascends = good.every((item, i) => i === 0 || item > (good[i - 1] as number))
+      return good.length === found.length && ascends ? good : undefined
+    },
+  }
+}
+
+/** A length and how often such a window begins, both in milliseconds. */
+export type Sliding = { readonly sizeMs: number; readonly hopMs: number }
+
+/** Sliding windows, each as size/hop. */
+export function slidingWindows(): Kind<readonly Sliding[]> {
+  return {
+    allowed:
+      'a comma-separated list of size/hop, each size a multiple of its hop and at most 100 times as long, as 5m/1m',
+    parse: text => {
+      const found = itemsOf(text).map(item => {
+        const [size, hop, ...rest] = item.split('/')
+        const [sizeMs, hopMs] = [durationOf(size ?? ''), durationOf(hop ?? '')]
+        if (!sizeMs || !hopMs || rest.length > 0) return undefined
+        return sizeMs > hopMs && sizeMs % hopMs === 0 && sizeMs / hopMs <= 100 ? { sizeMs, hopMs } : undefined
+      })
+      const good = found.filter(item => item !== undefined)
+      const sizes = new Set(good.map(({ sizeMs }) => sizeMs))
+      return good.length === found.length && sizes.size === good.length ? good : undefined
+    },
+  }
+}
+
+/** For how long windows of a size are kept, in milliseconds by the size in milliseconds. */
+export function retentionBySize(): Kind<ReadonlyMap<number, number>> {
+  return {
+    allowed: 'a comma-separated list of <window size>=<duration>, no size twice, as 10s=2d,1m=14d',
+    parse: text => {
+      const kept = new Map<number, number>()
+      for (const item of itemsOf(text)) {
+        const [size, time, ...rest] = item.split('=')
+        const [sizeMs, timeMs] = [durationOf(size ?? ''), durationOf(time ?? '')]
+        if (!sizeMs || !timeMs || rest.length > 0 || kept.has(sizeMs)) return undefined
+        kept.set(sizeMs, timeMs)
+      }
+      return kept
+    },
+  }
+}
+
 /** Bytes, written with a unit. */
 export function size(min: string, max: string): Kind<number> {
   const [minBytes, maxBytes] = [sizeOf(min), sizeOf(max)]

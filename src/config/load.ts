@@ -29,6 +29,7 @@ export function loadEffectiveSettings(
   const read = (name: FileSetting): string | null => contentOf(name, values[name], readFile, complaints)
   const tls = { ca: read('KAFKA_TLS_CA'), cert: read('KAFKA_TLS_CERT'), key: read('KAFKA_TLS_KEY') }
   const password = values.KAFKA_SASL_PASSWORD ?? read('KAFKA_SASL_PASSWORD_FILE')
+  const databaseUrl = values.DATABASE_URL ?? read('DATABASE_URL_FILE')
   if (complaints.length > 0) throw new TidemarkError('bad_setting', complaints.join('\n'))
   const kafka: KafkaSettings = {
     brokers: values.KAFKA_BROKERS,
@@ -41,7 +42,7 @@ export function loadEffectiveSettings(
     value: shown(name, given[name].text),
     source: given[name].source,
   }))
-  return { settings: deepFreeze(settingsOf(values, kafka)), effective }
+  return { settings: deepFreeze(settingsOf(values, kafka, databaseUrl)), effective }
 }
 
 function parseAll(given: Readonly<Record<SettingName, Given>>): {
@@ -78,7 +79,12 @@ function quoted(text: string | null): string {
   return JSON.stringify(text !== null && text.length > 100 ? `${text.slice(0, 100)}…` : text)
 }
 
-type FileSetting = 'KAFKA_TLS_CA' | 'KAFKA_TLS_CERT' | 'KAFKA_TLS_KEY' | 'KAFKA_SASL_PASSWORD_FILE'
+type FileSetting =
+  | 'KAFKA_TLS_CA'
+  | 'KAFKA_TLS_CERT'
+  | 'KAFKA_TLS_KEY'
+  | 'KAFKA_SASL_PASSWORD_FILE'
+  | 'DATABASE_URL_FILE'
 
 /** Files are read now, so that a missing one is a bad setting at start and not a failed connection later. */
 function contentOf(name: FileSetting, path: string | null, readFile: ReadFile, complaints: string[]): string | null {
@@ -90,10 +96,11 @@ function contentOf(name: FileSetting, path: string | null, readFile: ReadFile, c
     complaints.push(`${name} is ${quoted(path)}: it cannot be read (${reasonOf(error)})`)
     return null
   }
-  if (name === 'KAFKA_SASL_PASSWORD_FILE') {
-    const password = content.replace(/\r?\n$/, '')
-    if (password === '') complaints.push(`${name} is ${quoted(path)}: it is empty, allowed is a password`)
-    return password
+  if (name === 'KAFKA_SASL_PASSWORD_FILE' || name === 'DATABASE_URL_FILE') {
+    const secret = content.replace(/\r?\n$/, '')
+    const what = name === 'DATABASE_URL_FILE' ? 'a URL' : 'a password'
+    if (secret === '') complaints.push(`${name} is ${quoted(path)}: it is empty, allowed is ${what}`)
+    return secret
   }
   if (!content.includes('-----BEGIN ')) complaints.push(`${name} is ${quoted(path)}: allowed is a PEM file`)
   return content
@@ -105,7 +112,7 @@ function saslOf(values: SettingValues, password: string | null): KafkaSettings['
   return { mechanism, username: values.KAFKA_SASL_USERNAME ?? '', password }
 }
 
-function settingsOf(values: SettingValues, kafka: KafkaSettings): Settings {
+function settingsOf(values: SettingValues, kafka: KafkaSettings, databaseUrl: string | null): Settings {
   return {
     kafka,
     consumerGroup: values.CONSUMER_GROUP,
@@ -115,6 +122,7 @@ function settingsOf(values: SettingValues, kafka: KafkaSettings): Settings {
       deadLetters: values.DLQ_TOPIC,
       partials: values.PARTIALS_TOPIC,
       results: values.RESULTS_TOPIC,
+      deviceStats: values.DEVICE_STATS_TOPIC,
       replicationFactor: values.REPLICATION_FACTOR,
       sourcePartitions: values.SOURCE_PARTITIONS,
       partialsPartitions: values.PARTIALS_PARTITIONS,
@@ -129,12 +137,19 @@ function settingsOf(values: SettingValues, kafka: KafkaSettings): Settings {
     },
     generation: values.STREAM_GENERATION,
     windowSizeMs: values.WINDOW_SIZE,
+    // The default stands for a base of a minute, too: what is as long as the base is not rolled up.
+    rollupsMs: values.ROLLUPS.filter(sizeMs => sizeMs !== values.WINDOW_SIZE),
+    slidingWindows: values.SLIDING_WINDOWS ?? [],
+    sessionGapMs: values.SESSION_GAP,
+    userSampleSize: values.USER_SAMPLE_SIZE,
     allowedLatenessMs: values.ALLOWED_LATENESS,
     maxFutureSkewMs: values.MAX_FUTURE_SKEW,
     correctionHorizonMs: values.CORRECTION_HORIZON,
     flushIntervalMs: values.FLUSH_INTERVAL,
     flushMaxBytes: values.FLUSH_MAX_BYTES,
+    flushMaxEvents: values.FLUSH_MAX_EVENTS,
     emitIntervalMs: values.EMIT_INTERVAL,
+    emitEveryEvents: values.EMIT_EVERY_EVENTS,
     idleTimeoutMs: values.IDLE_TIMEOUT,
     chunkSize: values.CHUNK_SIZE,
     maxWindows: values.MAX_WINDOWS,
@@ -146,6 +161,9 @@ function settingsOf(values: SettingValues, kafka: KafkaSettings): Settings {
     corruptBatches: values.CORRUPT_BATCHES,
     maxBatchBytes: values.MAX_BATCH_BYTES,
     compression: values.COMPRESSION,
+    databaseUrl,
+    databaseDir: values.DATABASE_DIR,
+    resultRetention: values.RESULT_RETENTION ?? new Map(),
     httpPort: values.HTTP_PORT === 0 ? null : values.HTTP_PORT,
     health: {
       maxStallMs: values.HEALTH_MAX_STALL,

@@ -2,14 +2,17 @@ import {
   bool,
   brokerList,
   duration,
+  durationList,
   fieldChoice,
   filePath,
   identifier,
   type Kind,
   listOf,
   oneOf,
+  retentionBySize,
   share,
   size,
+  slidingWindows,
   text,
   timeZone,
   topicName,
@@ -61,13 +64,18 @@ export const SCHEMA = {
   CONSUMER_GROUP: required(
     identifier(),
     'tidemark',
-    'The first part of the consumer groups `<group>-aggregate` and `<group>-reduce`.',
+    'The first part of the consumer groups `<group>-aggregate`, `<group>-reduce` and `<group>-sink`.',
   ),
   SOURCE_TOPIC: required(topicName(), 'user-login', 'The login events.'),
   ENRICHED_TOPIC: required(topicName(), 'processed-user-login', 'The enriched events.'),
   DLQ_TOPIC: required(topicName(), 'user-login-dlq', 'The dead letters.'),
   PARTIALS_TOPIC: required(topicName(), 'login-partials', 'The partial aggregates, internal.'),
   RESULTS_TOPIC: required(topicName(), 'aggregated-usage', "The windows' results, compacted."),
+  DEVICE_STATS_TOPIC: required(
+    topicName(),
+    'user-device-stats',
+    "The windows' statistics of users and devices, compacted.",
+  ),
   REPLICATION_FACTOR: required(wholeNumber(1, 100), '1', 'Copies of each partition of the topics that we create.'),
   SOURCE_PARTITIONS: required(wholeNumber(1, 10_000), '12', 'Partitions of the source topic when we create it.'),
   PARTIALS_PARTITIONS: required(
@@ -109,6 +117,25 @@ export const SCHEMA = {
     'Above 1, `-g<n>` is appended to the internal and result topics and to the groups: a new count beside the old one.',
   ),
   WINDOW_SIZE: required(windowDuration(), '10s', 'The length of a window.'),
+  ROLLUPS: required(
+    durationList('1m', '31d'),
+    '1m,1h,1d',
+    'Windows that are merged from shorter ones, each length a multiple of the one before it. Each has an internal topic of its own.',
+  ),
+  SLIDING_WINDOWS: optional(
+    slidingWindows(),
+    'Windows that overlap, as size/hop: every hop one begins. Merged from the longest windows of WINDOW_SIZE or ROLLUPS of which a hop is a multiple.',
+  ),
+  SESSION_GAP: required(
+    duration('1s', '1d'),
+    '30m',
+    'Logins of a user that are further apart than this belong to two sessions.',
+  ),
+  USER_SAMPLE_SIZE: required(
+    wholeNumber(16, 16_384),
+    '1024',
+    'Users of a window whose logins, devices and sessions are followed one by one. Up to so many the figures of users are exact, beyond that they are estimates.',
+  ),
   ALLOWED_LATENESS: required(
     duration('0', '7d'),
     '30s',
@@ -130,7 +157,17 @@ export const SCHEMA = {
     '1MiB',
     'What waits to be sent for one partition is sent at once when it is more than this. Twice as much stops the partition until it is sent.',
   ),
+  FLUSH_MAX_EVENTS: required(
+    wholeNumber(0, 1_000_000_000),
+    '0',
+    'Events of one partition after which an aggregator tells what it has counted before FLUSH_INTERVAL is over; 0 leaves it to time and bytes.',
+  ),
   EMIT_INTERVAL: required(duration('10ms', '1h'), '1s', "How often a window's provisional result is renewed, at most."),
+  EMIT_EVERY_EVENTS: required(
+    wholeNumber(0, 1_000_000_000),
+    '0',
+    'Events by which a window grows before its provisional result is renewed without waiting for EMIT_INTERVAL; 0 leaves it to time.',
+  ),
   IDLE_TIMEOUT: required(
     duration('100ms', '1h'),
     '5s',
@@ -148,8 +185,8 @@ export const SCHEMA = {
   ),
   MAX_WINDOWS: required(
     wholeNumber(16, 10_000_000),
-    '20000',
-    'Windows that a reducer holds for one partition before it parks those furthest ahead.',
+    '1000',
+    'Windows that a reducer holds for one partition before it parks those furthest ahead; each takes up to 25 KB for every source partition.',
   ),
   MAX_DIMENSION_VALUES: required(
     wholeNumber(1, 50_000),
@@ -188,10 +225,24 @@ export const SCHEMA = {
     'none',
     'How the record batches that we write are compressed. All of these can be read in any case.',
   ),
+  DATABASE_URL: optional(
+    text('a PostgreSQL URL, as postgresql://user:password@host:5432/database'),
+    'Where `sink` writes results, or use `DATABASE_URL_FILE`. Left out: a database inside the process (PGlite).',
+    true,
+  ),
+  DATABASE_URL_FILE: optional(filePath(), 'A file that holds the URL; one line break at its end is dropped.'),
+  DATABASE_DIR: optional(
+    text('the path of a folder'),
+    'Where the database inside the process keeps its files. Left out: in memory, filled anew from the topic at each start.',
+  ),
+  RESULT_RETENTION: optional(
+    retentionBySize(),
+    'For how long `sink` and `serve` keep windows of a size. Left out, or for sizes not named: the latest 20,000 windows of it.',
+  ),
   HTTP_PORT: required(
     wholeNumber(0, 65_535),
     '8080',
-    'Where a role answers `/livez`, `/readyz`, `/healthz` and `/metrics`; 0 opens no port. Roles on one machine need a port each, or none.',
+    'Where a role answers `/livez`, `/readyz`, `/healthz` and `/metrics`, and `serve` the API; 0 opens no port, which `serve` refuses. Roles on one machine need a port each, or none.',
   ),
   HEALTH_MAX_STALL: required(
     duration('10s', '1h'),

@@ -1,4 +1,4 @@
-import type { ChosenField } from './kinds.ts'
+import type { ChosenField, Sliding } from './kinds.ts'
 
 /** All settings of every role: typed, complete and frozen. Durations are milliseconds, sizes bytes or counts. */
 export type Settings = {
@@ -10,6 +10,7 @@ export type Settings = {
     readonly deadLetters: string
     readonly partials: string
     readonly results: string
+    readonly deviceStats: string
     readonly replicationFactor: number
     /** How many partitions `tidemark topics` gives a source topic that it creates. */
     readonly sourcePartitions: number
@@ -30,13 +31,24 @@ export type Settings = {
   }
   readonly generation: number
   readonly windowSizeMs: number
+  /** Lengths of the windows that are merged from shorter ones, ascending. */
+  readonly rollupsMs: readonly number[]
+  readonly slidingWindows: readonly Sliding[]
+  /** Logins of a user further apart than this are two sessions. */
+  readonly sessionGapMs: number
+  /** Users that a window follows one by one. */
+  readonly userSampleSize: number
   readonly allowedLatenessMs: number
   readonly maxFutureSkewMs: number
   readonly correctionHorizonMs: number
   readonly flushIntervalMs: number
   /** Bytes waiting to be sent for one partition that are sent at once. */
   readonly flushMaxBytes: number
+  /** Events of one partition after which it is flushed early; 0 never. */
+  readonly flushMaxEvents: number
   readonly emitIntervalMs: number
+  /** Events after which a provisional result is renewed early; 0 never. */
+  readonly emitEveryEvents: number
   readonly idleTimeoutMs: number
   /** Offsets in a chunk: the most that a new owner ever has to read again. */
   readonly chunkSize: number
@@ -55,6 +67,11 @@ export type Settings = {
   /** The most that a record batch may unpack to. */
   readonly maxBatchBytes: number
   readonly compression: Compression
+  /** Where results are written; null for the database inside the process, with its folder, null for memory. */
+  readonly databaseUrl: string | null
+  readonly databaseDir: string | null
+  /** By window size in milliseconds: for how long windows are kept. */
+  readonly resultRetention: ReadonlyMap<number, number>
   /** The port for health and metrics; null for none. */
   readonly httpPort: number | null
   readonly health: HealthSettings

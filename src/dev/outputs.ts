@@ -1,3 +1,4 @@
+import { readEvent } from '../audit/event.ts'
 import { DifferenceList } from './outputs/differences.ts'
 import { Expectations } from './outputs/expectations.ts'
 import { readEnriched, readLetter } from './outputs/found.ts'
@@ -12,7 +13,6 @@ import {
 } from './outputs/wanted.ts'
 import { createRecount, type RecountRules } from './recount.ts'
 import type { EnrichedRules } from './recountEnriched.ts'
-import { readEvent } from './recountEvent.ts'
 
 /** Reads a topic from its start, or from given offsets, to given ends; records of a partition come in their order. */
 export type TopicSource = {

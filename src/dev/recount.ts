@@ -1,27 +1,25 @@
-import { recountDeviceType } from './recountDevices.ts'
+import { type ClockRules, PartitionClock } from '../audit/clock.ts'
+import { recountDeviceType } from '../audit/devices.ts'
 import {
   type EventFields,
-  type EventReadingRules,
   isMissing,
   isValid,
   knownText,
   OPTIONAL_FIELDS,
   type RecountedEvent,
   type RecountRecord,
-  readEvent,
-} from './recountEvent.ts'
+} from '../audit/event.ts'
+import type { Recounted } from '../audit/tally.ts'
+import { keyAt, sizeText } from '../audit/windows.ts'
 
-export type { RecountHeader, RecountHeaders, RecountRecord } from './recountEvent.ts'
+export type { RecountHeader, RecountHeaders, RecountRecord } from '../audit/event.ts'
 
 /**
  * A second, naive implementation of what a core event is and where it counts: the judge of the real one. It is written from
- * the rules alone and imports nothing of src/events, src/aggregate or src/windows, so that no mistake can be in both.
+ * the rules alone and shares nothing with src/events, src/aggregate or src/windows, so that no mistake can be in both.
  * Obvious before fast.
  */
-export type RecountRules = EventReadingRules & {
-  readonly windowSizeMs: number
-  readonly allowedLatenessMs: number
-}
+export type RecountRules = ClockRules
 
 /** 'accepted', 'late', or the code of a rejection (`not_json`, `missing_user_id`, ...). */
 export type RecountOutcome = string
@@ -50,6 +48,8 @@ export type WindowCount = {
 export type RecountResult = {
   readonly partitions: Readonly<Record<string, PartitionCount>>
   readonly windows: Readonly<Record<string, WindowCount>>
+  /** All that the results must say, of every size, by the same keys; left out by a recount of the base windows alone. */
+  readonly results?: Readonly<Record<string, Recounted>>
 }
 
 export type Recount = {
@@ -66,7 +66,7 @@ type PartitionState = {
   accepted: number
   late: number
   rejected: Counts
-  clock: number
+  readonly clock: PartitionClock
   nextOffset: number
 }
 type WindowState = { count: number; device: Counts; locale: Counts; version: Counts; missing: Counts; invalid: Counts }
@@ -76,7 +76,7 @@ export function createRecount(rules: RecountRules): Recount {
   const windows = new Map<number, WindowState>()
 
   const take: Recount['take'] = record => {
-    const partition = getOrMake(partitions, record.partition, emptyPartition)
+    const partition = getOrMake(partitions, record.partition, () => emptyPartition(rules))
     if (record.offset < partition.nextOffset) {
       throw new RangeError(
         `offset ${record.offset} of partition ${record.partition} came after ${partition.nextOffset - 1}`,
@@ -84,21 +84,16 @@ export function createRecount(rules: RecountRules): Recount {
     }
     partition.nextOffset = record.offset + 1
     partition.records++
-    const event = readEvent(record, rules)
-    if (typeof event === 'string') {
-      increment(partition.rejected, event)
-      return { outcome: event, event: null }
+    const judged = partition.clock.take(record)
+    const { outcome, event } = judged
+    if (event === null) increment(partition.rejected, outcome)
+    else if (outcome === 'late') partition.late++
+    else {
+      partition.accepted++
+      const index = Math.floor(event.time / rules.windowSizeMs)
+      countEvent(getOrMake(windows, index, emptyWindow), event.fields)
     }
-    const index = Math.floor(event.time / rules.windowSizeMs)
-    const isLate = (index + 1) * rules.windowSizeMs + rules.allowedLatenessMs <= partition.clock
-    partition.clock = Math.max(partition.clock, Math.min(event.time, record.timestamp))
-    if (isLate) {
-      partition.late++
-      return { outcome: 'late', event }
-    }
-    partition.accepted++
-    countEvent(getOrMake(windows, index, emptyWindow), event.fields)
-    return { outcome: 'accepted', event }
+    return judged
   }
 
   const result = (): RecountResult => ({
@@ -127,19 +122,11 @@ function countEvent(window: WindowState, fields: EventFields): void {
 
 /** The key of a result: `<size>/<window start>`, the size in its greatest whole unit. */
 export function windowKey(index: number, windowSizeMs: number): string {
-  return `${sizeText(windowSizeMs)}/${new Date(index * windowSizeMs).toISOString()}`
+  return keyAt(sizeText(windowSizeMs), index * windowSizeMs)
 }
 
-function sizeText(milliseconds: number): string {
-  if (milliseconds % 86_400_000 === 0) return `${milliseconds / 86_400_000}d`
-  if (milliseconds % 3_600_000 === 0) return `${milliseconds / 3_600_000}h`
-  if (milliseconds % 60_000 === 0) return `${milliseconds / 60_000}m`
-  if (milliseconds % 1000 === 0) return `${milliseconds / 1000}s`
-  return `${milliseconds}ms`
-}
-
-function emptyPartition(): PartitionState {
-  return { records: 0, accepted: 0, late: 0, rejected: new Map(), clock: 0, nextOffset: 0 }
+function emptyPartition(rules: RecountRules): PartitionState {
+  return { records: 0, accepted: 0, late: 0, rejected: new Map(), clock: new PartitionClock(rules), nextOffset: 0 }
 }
 
 function emptyWindow(): WindowState {
@@ -148,7 +135,7 @@ function emptyWindow(): WindowState {
 }
 
 function describePartition({ records, accepted, late, rejected, clock }: PartitionState): PartitionCount {
-  return { records, accepted, late, rejected: sorted(rejected), clock }
+  return { records, accepted, late, rejected: sorted(rejected), clock: clock.clock }
 }
 
 function describeWindow(window: WindowState): WindowCount {

@@ -1,17 +1,13 @@
 import { invariant } from '../errors.ts'
 import { ADDED_FIELDS, UNKNOWN } from './fields.ts'
 import { createHourReader, dayPartOf } from './hours.ts'
-import { type IpAddress, readIp } from './ip.ts'
 import { createIsoText } from './isoText.ts'
 import { localeKindOf } from './locale.ts'
 import type { JsonObject, LoginEvent } from './parse.ts'
+import { createPlaceReader, type GeoLookup, type PlaceReader } from './place.ts'
 import { versionCategory } from './version.ts'
 
-/** Where an address is: an ISO 3166 alpha-2 code and an ISO 3166-2 code, each `unknown` where it is not known. */
-export type GeoPlace = { readonly country: string; readonly region: string }
-
-/** Looks up an address (IPv4 in dotted decimal, or IPv6). It answers for every address and never throws. */
-export type GeoLookup = (ip: string) => GeoPlace
+export type { GeoLookup, GeoPlace } from './place.ts'
 
 export type EnrichOptions = {
   /** IANA name of the zone that hours of the day are told in. */
@@ -69,11 +65,15 @@ type PieceMaker = {
 
 /**
  * Compiles the enrichment of events.
+ * @param places the reader of `options.geo` that is shared with whoever else asks for the places of the same events
  * @throws RangeError when there is no such time zone
  */
-export function createEnrichedText(options: EnrichOptions): EnrichedText {
+export function createEnrichedText(
+  options: EnrichOptions,
+  places: PlaceReader = createPlaceReader(options.geo),
+): EnrichedText {
   const { hashUserId } = options
-  const maker = createPieceMaker(options)
+  const maker = createPieceMaker(options.timeZone, places)
   const pieces: Pieces = ENRICHED_FIELDS.map(() => '')
   const chosen = options.fields === null ? null : planOf(options.fields)
   const write = (event: LoginEvent, fields: JsonObject, processedMs: number, wide: boolean): string => {
@@ -91,7 +91,7 @@ export function createEnrichedText(options: EnrichOptions): EnrichedText {
   }
 }
 
-function createPieceMaker({ timeZone, geo }: EnrichOptions): PieceMaker {
+function createPieceMaker(timeZone: string, { addressOf, placeOf }: PlaceReader): PieceMaker {
   const secondOf = createSecondReader(timeZone)
   const isoText = createIsoText()
   const often = (name: string, end: ',' | '}', make = (text: string) => text) =>
@@ -108,20 +108,6 @@ function createPieceMaker({ timeZone, geo }: EnrichOptions): PieceMaker {
       lastProcessed = flat('"processed_timestamp":"', isoText(ms), '",')
     }
     return lastProcessed
-  }
-  let lastIp = UNKNOWN
-  let lastAddress: IpAddress | null = null
-  const addressOf = (ip: string): IpAddress | null => {
-    // Asked for twice with each event.
-    if (ip !== lastIp) {
-      lastIp = ip
-      lastAddress = ip === UNKNOWN ? null : readIp(ip)
-    }
-    return lastAddress
-  }
-  const placeOf = (ip: string): GeoPlace => {
-    const address = addressOf(ip)
-    return address === null ? NOWHERE : geo(address.text)
   }
   return {
     incoming: (event, userId, pieces) => {
@@ -158,8 +144,6 @@ function createPieceMaker({ timeZone, geo }: EnrichOptions): PieceMaker {
     },
   }
 }
-
-const NOWHERE: GeoPlace = { country: UNKNOWN, region: UNKNOWN }
 
 const INDEX: ReadonlyMap<string, number> = new Map(ENRICHED_FIELDS.map((name, i) => [name, i]))
 const INCOMING_COUNT = ENRICHED_FIELDS.length - ADDED_FIELDS.length

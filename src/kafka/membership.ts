@@ -4,6 +4,7 @@ import { TidemarkError } from '../errors.ts'
 import type { CorruptBatch, Group, GroupListener } from '../runtime/ports.ts'
 import type { Commit } from '../tasks/task.ts'
 import { deliveryError, protocolTypeOf } from './kafkaErrors.ts'
+import type { Lanes, Place as TopicPlace } from './lanes.ts'
 import type { ConsumerGroup, Coordinator } from './patches.ts'
 import { createStickyAssigner, type StickyAssigner } from './stickyAssigner.ts'
 import type { FetchedBatch } from './wire/fetchedBatch.ts'
@@ -12,7 +13,8 @@ import { answerWithin, withinTime } from './withinTime.ts'
 export type MembershipOptions = GroupListener & {
   readonly kafka: Kafka
   readonly groupId: string
-  readonly topic: string
+  /** The partitions that the group reads; everywhere here a partition is named by its lane. */
+  readonly lanes: Lanes
   readonly settings: Pick<Settings, 'sessionTimeoutMs'>
   /** How long fetches of a partition may bring nothing of a log that goes on, milliseconds; a minute by default. */
   readonly stallLimitMs?: number
@@ -62,14 +64,14 @@ const STALL_LIMIT_MS = 60_000
 const STOP_LIMIT_MS = 10_000
 const LEAST_WORKERS = 64
 
-/** One process's place in a consumer group that reads one topic: assignment epochs, delivery, fenced commits. */
+/** One process's place in a consumer group that reads one or several topics: assignment epochs, delivery, fenced commits. */
 export function createMembership(options: MembershipOptions): Group {
   return new GroupMember(options)
 }
 
 class GroupMember implements Group {
   readonly #options: MembershipOptions
-  readonly #topic: string
+  readonly #lanes: Lanes
   readonly #assigner: StickyAssigner
   readonly #consumer: Consumer
   #epoch = 0
@@ -81,10 +83,10 @@ class GroupMember implements Group {
 
   constructor(options: MembershipOptions) {
     this.#options = options
-    this.#topic = options.topic
-    this.#assigner = createStickyAssigner(options.topic, {
+    this.#lanes = options.lanes
+    this.#assigner = createStickyAssigner(options.lanes, {
       beforeJoin: group => this.#beforeJoin(group),
-      offsetOutOfRange: (_topic, partition) => this.#offsetOutOfRange(partition),
+      offsetOutOfRange: (topic, partition) => this.#offsetOutOfRange(this.#laneOf(topic, partition)),
     })
     this.#consumer = createConsumer(options, this.#assigner)
     const { GROUP_JOIN, END_BATCH_PROCESS, CRASH } = this.#consumer.events
@@ -95,7 +97,7 @@ class GroupMember implements Group {
 
   async start(): Promise<void> {
     await this.#consumer.connect()
-    await this.#consumer.subscribe({ topics: [this.#topic], fromBeginning: true })
+    await this.#consumer.subscribe({ topics: [...this.#lanes.topics], fromBeginning: true })
     await this.#consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
@@ -118,7 +120,12 @@ class GroupMember implements Group {
     const held = this.#assignment
     if (!held?.places.has(partition)) return
     const before = held.places.get(partition)
-    seekTo(held, this.#topic, partition, { offset, corruptTries: 0, stalledSinceMs: null, isWaiting: false })
+    seekTo(held, this.#lanes.placeOf(partition), partition, {
+      offset,
+      corruptTries: 0,
+      stalledSinceMs: null,
+      isWaiting: false,
+    })
     if (before?.isWaiting && !held.paused.has(partition)) held.group.resume(this.#only(partition))
   }
 
@@ -153,11 +160,13 @@ class GroupMember implements Group {
     const held = this.#held(epoch)
     const { groupId } = this.#options
     const { memberId, generationId: groupGenerationId } = held
-    const topics = [{ topic: this.#topic, partitions: [{ partition, offset: String(offset), metadata }] }]
+    const at = this.#lanes.placeOf(partition)
+    const partitions = [{ partition: at.partition, offset: String(offset), metadata }]
+    const topics = [{ topic: at.topic, partitions }]
     try {
       await this.#ask(held, coordinator => coordinator.offsetCommit({ groupId, memberId, groupGenerationId, topics }))
     } catch (cause) {
-      throw deliveryError(`commit of ${this.#topic}/${partition} at ${offset}`, cause)
+      throw deliveryError(`commit of ${at.topic}/${at.partition} at ${offset}`, cause)
     }
   }
 
@@ -174,9 +183,12 @@ class GroupMember implements Group {
   #joined(memberAssignment: Record<string, number[]>): void {
     if (this.#stopping || this.#group === null) return
     this.#endAssignment()
-    const partitions = [...(memberAssignment[this.#topic] ?? [])].sort((a, b) => a - b)
+    const partitions = Object.entries(memberAssignment)
+      .flatMap(([topic, numbers]) => numbers.map(number => this.#lanes.laneOf(topic, number)))
+      .filter(lane => lane !== null)
+      .sort((a, b) => a - b)
     this.#epoch++
-    this.#assignment = openAssignment(this.#group, this.#topic, this.#epoch, partitions)
+    this.#assignment = openAssignment(this.#group, this.#lanes, this.#epoch, partitions)
     this.#assigner.own({ generation: this.#assignment.generationId, partitions })
     this.#options.onAssigned(this.#epoch, partitions)
     this.#started.resolve()
@@ -191,23 +203,25 @@ class GroupMember implements Group {
   #crashed(cause: Error, restarts: boolean): void {
     this.#endAssignment()
     if (restarts || this.#stopping) return
-    const message = `the consumer of ${this.#topic} has crashed: ${cause.message}`
+    const message = `the consumer of ${this.#topics} has crashed: ${cause.message}`
     this.#options.onCrash(new TidemarkError('crashed', message, { cause }))
     this.#started.resolve()
   }
 
   #offsetOutOfRange(partition: number): void {
     const held = this.#assignment
-    if (!held?.places.has(partition) || held.group.seekOffset.has(this.#topic, partition)) return
+    if (!held?.places.has(partition) || this.#isSought(held, partition)) return
     this.pause(partition)
     this.#options.onOutOfRange(partition)
   }
 
   /** kafkajs has passed a batch without a readable record. */
-  #emptied({ partition, batchSize, firstOffset, lastOffset }: ConsumerEndBatchProcessEvent['payload']): void {
+  #emptied(payload: ConsumerEndBatchProcessEvent['payload']): void {
+    const { batchSize, firstOffset, lastOffset } = payload
+    const partition = this.#laneOf(payload.topic, payload.partition)
     const held = this.#assignment
     const place = held?.places.get(partition)
-    if (batchSize > 0 || !place || held?.group.seekOffset.has(this.#topic, partition)) return
+    if (batchSize > 0 || held === null || !place || this.#isSought(held, partition)) return
     const nextOffset = Number(lastOffset) + 1
     // A batch that was fetched from where we are no longer says nothing about where we are.
     if (nextOffset <= place.offset || Number(firstOffset ?? lastOffset) < place.offset) return
@@ -218,15 +232,15 @@ class GroupMember implements Group {
   async #eachBatch({ batch, resolveOffset, heartbeat }: EachBatchPayload): Promise<void> {
     const held = this.#assignment
     const fetched = batch as unknown as FetchedBatch
-    const { partition } = fetched
+    const partition = this.#laneOf(batch.topic, fetched.partition)
     const place = held?.places.get(partition)
     if (held === null || !place) return
     if (Number(fetched.fetchedOffset) !== place.offset) {
       // A late result of another epoch may have moved kafkajs's own position: put it back.
-      if (!held.group.seekOffset.has(this.#topic, partition)) seekTo(held, this.#topic, partition, place)
+      if (!this.#isSought(held, partition)) seekTo(held, this.#lanes.placeOf(partition), partition, place)
       return
     }
-    if (fetched.isStalled) return this.#stalled(held, fetched, place)
+    if (fetched.isStalled) return this.#stalled(held, partition, fetched, place)
     const records = fetched.records()
     const beat = guardHeartbeat(heartbeat, () => this.#assignment === held)
     try {
@@ -258,18 +272,18 @@ class GroupMember implements Group {
   }
 
   /** A batch whose length is damaged looks as if it were cut off, to us and to the broker: time tells them apart. */
-  #stalled(held: Assignment, fetched: FetchedBatch, place: Place): void {
+  #stalled(held: Assignment, partition: number, fetched: FetchedBatch, place: Place): void {
     const now = performance.now()
     place.stalledSinceMs ??= now
     const stalledMs = now - place.stalledSinceMs
     if (stalledMs >= (this.#options.stallLimitMs ?? STALL_LIMIT_MS)) {
       const reason = `nothing of it has come for ${Math.round(stalledMs / 1000)} s, though the log goes on`
-      this.#waitAt(held, fetched.partition, place, CORRUPT_WAIT_MS)
+      this.#waitAt(held, partition, place, CORRUPT_WAIT_MS)
       const corrupt = { from: place.offset, to: null, reason, bytes: fetched.bytes }
-      this.#options.onCorrupt(held.epoch, fetched.partition, corrupt)
+      this.#options.onCorrupt(held.epoch, partition, corrupt)
     } else if (fetched.bytes.length > 0) {
       // The broker has something to give, and would at once give it again.
-      this.#waitAt(held, fetched.partition, place, STALL_RETRY_MS)
+      this.#waitAt(held, partition, place, STALL_RETRY_MS)
     }
   }
 
@@ -293,11 +307,27 @@ class GroupMember implements Group {
   #held(epoch?: number): Assignment {
     const held = this.#assignment
     if (held !== null && (epoch === undefined || held.epoch === epoch)) return held
-    throw new TidemarkError('fenced', `the assignment to ${this.#topic} in ${this.#options.groupId} is over`)
+    throw new TidemarkError('fenced', `the assignment to ${this.#topics} in ${this.#options.groupId} is over`)
   }
 
-  #only(partition: number) {
-    return [{ topic: this.#topic, partitions: [partition] }]
+  #only(lane: number) {
+    const { topic, partition } = this.#lanes.placeOf(lane)
+    return [{ topic, partitions: [partition] }]
+  }
+
+  /** Whether kafkajs is about to fetch from where it was told to. */
+  #isSought(held: Assignment, lane: number): boolean {
+    const { topic, partition } = this.#lanes.placeOf(lane)
+    return held.group.seekOffset.has(topic, partition)
+  }
+
+  /** -1, which nobody owns, for a partition that is not ours to read. */
+  #laneOf(topic: string, partition: number): number {
+    return this.#lanes.laneOf(topic, partition) ?? -1
+  }
+
+  get #topics(): string {
+    return this.#lanes.topics.join(', ')
   }
 }
 
@@ -318,10 +348,13 @@ function createConsumer({ kafka, groupId, settings }: MembershipOptions, assigne
 }
 
 /** Pauses everything that a join gave us; kafkajs keeps the seeks and pauses of earlier assignments, which mean nothing now. */
-function openAssignment(group: ConsumerGroup, topic: string, epoch: number, partitions: number[]): Assignment {
+function openAssignment(group: ConsumerGroup, lanes: Lanes, epoch: number, partitions: number[]): Assignment {
   group.seekOffset.clear()
   group.subscriptionState.subscriptionStatesByTopic = {}
-  group.pause([{ topic, partitions }])
+  for (const lane of partitions) {
+    const { topic, partition } = lanes.placeOf(lane)
+    group.pause([{ topic, partitions: [partition] }])
+  }
   // kafkajs replaces the offset manager at every join; this one finds the coordinator again but knows no generation.
   const { generationId, memberId, offsetManager } = group
   return {
@@ -335,8 +368,8 @@ function openAssignment(group: ConsumerGroup, topic: string, epoch: number, part
   }
 }
 
-function seekTo(held: Assignment, topic: string, partition: number, place: Place): void {
-  held.places.set(partition, place)
+function seekTo(held: Assignment, { topic, partition }: TopicPlace, lane: number, place: Place): void {
+  held.places.set(lane, place)
   held.group.seek({ topic, partition, offset: String(place.offset) })
 }
 

@@ -1,14 +1,19 @@
 import type { Settings } from '../config/settings.ts'
-import type { OutputTopic } from '../tasks/task.ts'
+import { type Level, type LevelSettings, levelsOf } from '../windows/levels.ts'
+import type { TopicNames } from './outgoing.ts'
 
 type Named = Pick<Settings, 'consumerGroup' | 'generation' | 'topics'>
 
-export type Stage = 'aggregate' | 'reduce'
+export const STAGES = ['aggregate', 'reduce', 'sink'] as const
 
-export type TopicRole = 'source' | 'enriched' | 'deadLetters' | 'partials' | 'results'
+/** A stage has a consumer group. */
+export type Stage = (typeof STAGES)[number]
+
+/** `partials` are those of the base level; longer windows have topics of their own, see partialsTopic. */
+export type TopicRole = 'source' | 'enriched' | 'deadLetters' | 'partials' | 'results' | 'deviceStats'
 
 /** Topics that a new generation writes anew, beside those of the running one. */
-const PER_GENERATION: ReadonlySet<TopicRole> = new Set(['partials', 'results'])
+const PER_GENERATION: ReadonlySet<TopicRole> = new Set(['partials', 'results', 'deviceStats'])
 
 const suffix = (generation: number) => (generation > 1 ? `-g${generation}` : '')
 
@@ -22,17 +27,23 @@ export function topicName(settings: Named, role: TopicRole): string {
   return settings.topics[role] + (PER_GENERATION.has(role) ? suffix(settings.generation) : '')
 }
 
+/** The topic of the partials that a level merges: `login-partials` for the base, `login-partials-1m` for minutes. */
+export function partialsTopic(settings: Named, { number, name }: Pick<Level, 'number' | 'name'>): string {
+  return `${settings.topics.partials}${number === 0 ? '' : `-${name}`}${suffix(settings.generation)}`
+}
+
 /** The real names of the topics that tasks write to. */
-export function outputTopicNames(settings: Named): Readonly<Record<OutputTopic, string>> {
+export function outputTopicNames(settings: Named & LevelSettings): TopicNames {
   return {
-    partials: topicName(settings, 'partials'),
+    partials: levelsOf(settings).map(level => partialsTopic(settings, level)),
     results: topicName(settings, 'results'),
+    deviceStats: topicName(settings, 'deviceStats'),
     enriched: topicName(settings, 'enriched'),
     deadLetters: topicName(settings, 'deadLetters'),
   }
 }
 
-/** The transactional id of one partition of a stage: whoever owns the partition next fences the owner before. */
-export function transactionalId(settings: Named, stage: Stage, partition: number): string {
-  return `${groupName(settings, stage)}-${partition}`
+/** The transactional id of one lane of a stage: whoever owns it next fences the owner before. */
+export function transactionalId(settings: Named, stage: Stage, lane: number): string {
+  return `${groupName(settings, stage)}-${lane}`
 }

@@ -1,9 +1,12 @@
 import type { ProducerBatch, RecordMetadata, TopicMessages } from 'kafkajs'
-import { TidemarkError } from '../errors.ts'
+import { invariant, TidemarkError } from '../errors.ts'
 import type { OutputRecord, OutputTopic } from '../tasks/task.ts'
 import type { WireMessage } from './wire/encode.ts'
 
-export type TopicNames = Readonly<Record<OutputTopic, string>>
+/** The partials' topics are named by level. */
+export type TopicNames = Readonly<Record<Exclude<OutputTopic, 'partials'>, string>> & {
+  readonly partials: readonly string[]
+}
 
 /** The most that a record batch of a topic may come to; DEFAULT_BATCH_BYTES where it is not known. */
 export type BatchLimits = Partial<Readonly<Record<OutputTopic, number>>>
@@ -27,30 +30,37 @@ export function toRequests(
   limits: BatchLimits = {},
 ): TopicRecords[][] {
   const requests: TopicRecords[][] = []
-  let messages = new Map<OutputTopic, OutputRecord[]>()
+  let messages = new Map<string, OutputRecord[]>()
   // Records without a partition may all have the same key: together they must fit into one batch.
   let batchBytes = new Map<string, number>()
   let bytes = 0
   const close = () => {
-    if (messages.size > 0)
-      requests.push([...messages].map(([topic, list]) => ({ topic: names[topic], messages: list })))
+    if (messages.size > 0) requests.push([...messages].map(([topic, list]) => ({ topic, messages: list })))
     messages = new Map()
     batchBytes = new Map()
     bytes = 0
   }
   for (const record of records) {
     const size = sizeOf(record)
-    const batch = `${record.topic}/${record.partition}`
+    const topic = nameOf(record, names)
+    const batch = `${topic}/${record.partition}`
     const limit = Math.min(DEFAULT_BATCH_BYTES, (limits[record.topic] ?? DEFAULT_BATCH_BYTES) - BATCH_OVERHEAD_BYTES)
     if ((batchBytes.get(batch) ?? 0) + size > limit || bytes + size > REQUEST_BYTES) close()
     bytes += size
     batchBytes.set(batch, (batchBytes.get(batch) ?? 0) + size)
-    const list = messages.get(record.topic)
-    if (list === undefined) messages.set(record.topic, [record])
+    const list = messages.get(topic)
+    if (list === undefined) messages.set(topic, [record])
     else list.push(record)
   }
   close()
   return requests
+}
+
+function nameOf({ topic, level }: OutputRecord, names: TopicNames): string {
+  if (topic !== 'partials') return names[topic]
+  const name = names.partials[level ?? 0]
+  invariant(name !== undefined, `there is no level ${level}`)
+  return name
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { PartitionAssigner } from 'kafkajs'
+import type { Lanes } from './lanes.ts'
 import { type GroupHooks, HOOKS, kafkajs } from './patches.ts'
 
 /** What a member says that it owns, and since which generation of the group. */
@@ -72,19 +73,23 @@ export type StickyAssigner = {
   readonly create: PartitionAssigner
   /** Records what this member owns, to be claimed at its next join. */
   own(claim: Claim): void
-  /** How many partitions the topic has by the metadata at hand; 0 before the first. */
+  /** How many partitions the topics have by the metadata at hand; 0 before the first. */
   partitionCount(): number
 }
 
-/** The assigner of a group that reads one topic, as kafkajs wants it. The hooks ride on it (see patches.ts). */
-export function createStickyAssigner(topic: string, hooks: GroupHooks): StickyAssigner {
+/** The assigner of a group, as kafkajs wants it; it deals with lanes. The hooks ride on it (see patches.ts). */
+export function createStickyAssigner(lanes: Lanes, hooks: GroupHooks): StickyAssigner {
   const { MemberMetadata, MemberAssignment } = kafkajs.AssignerProtocol
   const name = 'tidemark-sticky'
   const version = 1
   let owned = NO_CLAIM
-  let knownPartitions = (): number[] => []
+  let knownLanes = (): number[] => []
   const create: PartitionAssigner = ({ cluster }) => {
-    knownPartitions = () => cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId)
+    knownLanes = () =>
+      lanes.topics.flatMap(topic => {
+        const found = cluster.findTopicPartitionMetadata(topic)
+        return found.map(({ partitionId }) => lanes.laneOf(topic, partitionId)).filter(lane => lane !== null)
+      })
     const assigner = {
       name,
       version,
@@ -97,11 +102,11 @@ export function createStickyAssigner(topic: string, hooks: GroupHooks): StickyAs
           memberId,
           owned: decodeClaim(MemberMetadata.decode(memberMetadata)?.userData),
         }))
-        return [...assign(claims, knownPartitions())].map(([memberId, partitions]) => ({
+        return [...assign(claims, knownLanes())].map(([memberId, assigned]) => ({
           memberId,
           memberAssignment: MemberAssignment.encode({
             version,
-            assignment: { [topic]: partitions },
+            assignment: byTopic(lanes, assigned),
             userData: Buffer.alloc(0),
           }),
         }))
@@ -115,6 +120,15 @@ export function createStickyAssigner(topic: string, hooks: GroupHooks): StickyAs
     own: claim => {
       owned = claim
     },
-    partitionCount: () => knownPartitions().length,
+    partitionCount: () => knownLanes().length,
   }
+}
+
+function byTopic(lanes: Lanes, assigned: readonly number[]): Record<string, number[]> {
+  const partitions: Record<string, number[]> = {}
+  for (const lane of assigned) {
+    const { topic, partition } = lanes.placeOf(lane)
+    partitions[topic] = [...(partitions[topic] ?? []), partition]
+  }
+  return partitions
 }

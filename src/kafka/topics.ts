@@ -2,12 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin, Kafka } from 'kafkajs'
 import type { Settings } from '../config/settings.ts'
 import { TidemarkError } from '../errors.ts'
+import { type Level, levelsOf } from '../windows/levels.ts'
 import { fetchPartitionCounts, fetchTopicConfig } from './admin.ts'
 import { deliveryError, protocolTypeOf } from './kafkaErrors.ts'
-import { type Stage, type TopicRole, topicName } from './names.ts'
+import { partialsTopic, type Stage, type TopicRole, topicName } from './names.ts'
 
 export type PlannedTopic = {
-  readonly role: TopicRole | 'redrives'
+  readonly role: TopicRole | 'rollups' | 'redrives'
   readonly name: string
   readonly partitions: number
   readonly replicationFactor: number
@@ -29,7 +30,17 @@ const DAY_MS = 24 * 60 * 60 * 1000
 const MIB = 1024 * 1024
 /** Values of a dimension have at most 64 UTF-16 units, which JSON may write as 6 bytes each, and a count. */
 const VALUE_BYTES = 64 * 6 + 16
-const DIMENSIONS = 3
+const DIMENSIONS = 6
+/** About what a user of the sample, and a session of theirs, come to in the base64 of a partial. */
+const USER_BYTES = 128
+const SESSION_BYTES = 20
+/** Readers that begin anew read what is not compacted yet: by Kafka's defaults a gigabyte or a week of old revisions. */
+const COMPACTED = {
+  'cleanup.policy': 'compact',
+  'segment.bytes': String(64 * MIB),
+  'segment.ms': String(60 * 60 * 1000),
+  'min.cleanable.dirty.ratio': '0.2',
+}
 const KNOWN_LIMIT_MS = 10_000
 const KNOWN_POLL_MS = 100
 const REMEDY = "run 'tidemark topics'"
@@ -43,35 +54,59 @@ export function redrivesTopic({ topics }: Pick<Settings, 'topics'>): string {
 export function topicPlan(settings: Settings): readonly PlannedTopic[] {
   const { sourcePartitions, partialsPartitions, replicationFactor } = settings.topics
   const minInSync = { 'min.insync.replicas': replicationFactor >= 3 ? '2' : '1' }
-  const plan = (role: PlannedTopic['role'], partitions: number, config: Record<string, string>): PlannedTopic => ({
+  const plan = (
+    role: Exclude<PlannedTopic['role'], 'partials' | 'rollups'>,
+    partitions: number,
+    config: Record<string, string>,
+  ): PlannedTopic => ({
     role,
-    name: role === 'redrives' ? redrivesTopic(settings) : topicName(settings, role),
+    name: nameOf(settings, role),
     partitions,
     replicationFactor,
     config: { ...config, ...minInSync },
   })
-  const aggregateBytes = Math.max(MIB, DIMENSIONS * settings.maxDimensionValues * VALUE_BYTES) + MIB / 4
+  const resultBytes = Math.max(MIB, DIMENSIONS * settings.maxDimensionValues * VALUE_BYTES) + MIB / 4
+  const partials = levelsOf(settings).map<PlannedTopic>(level => ({
+    role: level.number === 0 ? 'partials' : 'rollups',
+    name: partialsTopic(settings, level),
+    partitions: partialsPartitions,
+    replicationFactor,
+    config: {
+      'cleanup.policy': 'delete',
+      'message.timestamp.type': 'LogAppendTime',
+      'retention.ms': String(partialsRetentionMs(settings, level)),
+      'retention.bytes': '-1',
+      'max.message.bytes': String(resultBytes + sampleBytes(settings, level)),
+      ...minInSync,
+    },
+  }))
   return [
     plan('source', sourcePartitions, { 'message.timestamp.type': 'CreateTime' }),
     plan('enriched', sourcePartitions, { 'max.message.bytes': String(settings.maxEventBytes + MIB) }),
     // A dead letter is the original record and its headers: it needs more room than a source topic's 1 MiB.
-    plan('deadLetters', sourcePartitions, { 'max.message.bytes': String(aggregateBytes + MIB) }),
+    plan('deadLetters', sourcePartitions, {
+      'max.message.bytes': String(Math.max(resultBytes, settings.maxEventBytes) + MIB),
+    }),
     // One partition: a redrive reads it whole before it begins, and writes to it in every transaction.
     plan('redrives', 1, { 'cleanup.policy': 'compact' }),
-    plan('partials', partialsPartitions, {
-      'cleanup.policy': 'delete',
-      'message.timestamp.type': 'LogAppendTime',
-      'retention.ms': String(partialsRetentionMs(settings)),
-      'retention.bytes': '-1',
-      'max.message.bytes': String(aggregateBytes),
-    }),
-    plan('results', partialsPartitions, { 'cleanup.policy': 'compact', 'max.message.bytes': String(aggregateBytes) }),
+    ...partials,
+    plan('results', partialsPartitions, { ...COMPACTED, 'max.message.bytes': String(resultBytes) }),
+    plan('deviceStats', partialsPartitions, COMPACTED),
   ]
 }
 
-/** How long a partial may be asked for again, milliseconds: its window's whole life and a day to be away. */
-export function partialsRetentionMs(settings: Settings): number {
-  return settings.windowSizeMs + settings.allowedLatenessMs + settings.correctionHorizonMs + DAY_MS
+function nameOf(settings: Settings, role: Exclude<PlannedTopic['role'], 'partials' | 'rollups'>): string {
+  return role === 'redrives' ? redrivesTopic(settings) : topicName(settings, role)
+}
+
+/** The most that the users of one window come to in a partial. */
+function sampleBytes({ userSampleSize, sessionGapMs }: Settings, { sizeMs }: Level): number {
+  return userSampleSize * (USER_BYTES + SESSION_BYTES * (1 + Math.ceil(sizeMs / sessionGapMs)))
+}
+
+/** How long a partial of a level may be asked for again, milliseconds: its window's whole life and a day to be away. */
+export function partialsRetentionMs(settings: Settings, { sizeMs }: Pick<Level, 'sizeMs'>): number {
+  return sizeMs + settings.allowedLatenessMs + settings.correctionHorizonMs + DAY_MS
 }
 
 /**
@@ -88,7 +123,7 @@ export async function ensureTopics(kafka: Kafka, settings: Settings): Promise<To
     const missing = plan.filter(topic => !existing.has(topic.name))
     if (missing.length > 0) await createTopics(admin, missing)
     const present = plan.filter(topic => existing.has(topic.name))
-    const differences = await compareTopics(admin, settings, present, existing)
+    const differences = await compareTopics(admin, present, existing)
     return { created: missing.map(topic => topic.name), differences }
   })
 }
@@ -101,14 +136,15 @@ export async function compareAllTopics(kafka: Kafka, settings: Settings): Promis
       admin,
       plan.map(topic => topic.name),
     )
-    return await compareTopics(admin, settings, plan, existing)
+    return await compareTopics(admin, plan, existing)
   })
 }
 
 const NEEDED: Readonly<Record<Stage | 'redrive', readonly PlannedTopic['role'][]>> = {
   redrive: ['source', 'deadLetters', 'redrives'],
   aggregate: ['source', 'enriched', 'deadLetters', 'partials'],
-  reduce: ['source', 'deadLetters', 'partials', 'results'],
+  reduce: ['source', 'deadLetters', 'partials', 'rollups', 'results', 'deviceStats'],
+  sink: ['results'],
 }
 
 /**
@@ -190,7 +226,6 @@ async function untilKnown(admin: Admin, topics: readonly PlannedTopic[]): Promis
 
 async function compareTopics(
   admin: Admin,
-  settings: Settings,
   plan: readonly PlannedTopic[],
   existing: ReadonlyMap<string, number>,
 ): Promise<TopicDifference[]> {
@@ -203,7 +238,7 @@ async function compareTopics(
       continue
     }
     const config = await fetchTopicConfig(admin, topic.name)
-    differences.push(...comparePartitions(topic, partitions), ...compareConfig(topic, config, settings))
+    differences.push(...comparePartitions(topic, partitions), ...compareConfig(topic, config))
   }
   return differences
 }
@@ -211,7 +246,7 @@ async function compareTopics(
 /** Differences in the partition count alone; pure. */
 export function comparePartitions(topic: PlannedTopic, partitions: number): TopicDifference[] {
   if (partitions === topic.partitions) return []
-  const fatal = topic.role === 'partials'
+  const fatal = isPartials(topic.role)
   const tooFew = partitions < topic.partitions && topic.role !== 'results'
   const alter = `kafka-topics --alter --topic ${topic.name} --partitions ${topic.partitions}`
   const renew = `set PARTIALS_PARTITIONS=${partitions}, or begin a new generation with 'tidemark topics rewind'`
@@ -221,11 +256,7 @@ export function comparePartitions(topic: PlannedTopic, partitions: number): Topi
 }
 
 /** Differences in a topic's settings; pure. A longer retention than planned is none. */
-export function compareConfig(
-  topic: PlannedTopic,
-  actual: Readonly<Record<string, string>>,
-  settings: Settings,
-): TopicDifference[] {
+export function compareConfig(topic: PlannedTopic, actual: Readonly<Record<string, string>>): TopicDifference[] {
   const differences: TopicDifference[] = []
   for (const [name, wanted] of Object.entries(topic.config)) {
     const is = actual[name]
@@ -233,7 +264,7 @@ export function compareConfig(
     const change = `kafka-configs --alter --topic ${topic.name} --add-config ${name}=${wanted}`
     const reason =
       name === 'retention.ms'
-        ? ` (at least ${partialsRetentionMs(settings)} ms; if a setting of a running generation was changed, put it back or 'tidemark topics rewind')`
+        ? ` (at least ${wanted} ms; if a setting of a running generation was changed, put it back or 'tidemark topics rewind')`
         : ''
     differences.push({
       topic: topic.name,
@@ -245,11 +276,15 @@ export function compareConfig(
   return differences
 }
 
+function isPartials(role: PlannedTopic['role']): boolean {
+  return role === 'partials' || role === 'rollups'
+}
+
 function isFatal(role: PlannedTopic['role'], name: string): boolean {
   // A forgotten redrive could be done again.
   if (role === 'redrives') return name === 'cleanup.policy'
   // What the reducer may need again must still be there, and finality rests on the broker's own timestamps.
-  return role === 'partials' && name !== 'min.insync.replicas'
+  return isPartials(role) && name !== 'min.insync.replicas'
 }
 
 function isEnough(name: string, is: string, wanted: string): boolean {

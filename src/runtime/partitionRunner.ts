@@ -24,6 +24,8 @@ export type RunnerOptions<T extends Task> = {
   readonly idleTimeoutMs: number
   /** Outputs that come to more than this are told at once. */
   readonly flushMaxBytes: number
+  /** Events waiting that are told at once; 0 leaves it to time and bytes. */
+  readonly flushMaxEvents: number
   /** Wall clock, epoch milliseconds. */
   readonly now: () => number
   /** Waits between tries of a restore. */
@@ -320,8 +322,10 @@ export class PartitionRunner<T extends Task> {
   /** Bounds what waits: one flush's worth under way, and at most HOLD_BACK_FACTOR times that behind it. */
   #flushIfFull(): void {
     const task = this.#task
-    const { flushMaxBytes } = this.#options
-    if (!task?.live || task.pendingBytes <= flushMaxBytes) return
+    const { flushMaxBytes, flushMaxEvents } = this.#options
+    if (!task?.live) return
+    const isMany = flushMaxEvents > 0 && task.pendingEvents >= flushMaxEvents
+    if (task.pendingBytes <= flushMaxBytes && !isMany) return
     if (this.#flushing === null) void this.flush()
     else if (!this.#heldBack && task.pendingBytes > HOLD_BACK_FACTOR * flushMaxBytes) {
       this.#heldBack = true

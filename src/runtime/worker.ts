@@ -9,6 +9,8 @@ export type WorkerOptions<T extends Task> = {
   readonly flushIntervalMs: number
   readonly idleTimeoutMs: number
   readonly flushMaxBytes: number
+  /** Events waiting that are told at once; 0 leaves it to time and bytes. */
+  readonly flushMaxEvents: number
   /** What to do at a record batch that cannot be read, for a task that knows both. */
   readonly corruptBatches: 'wait' | 'skip'
   /** Joins the group with the given listener. */
@@ -147,7 +149,7 @@ export class Worker<T extends Task> {
   }
 
   #own(partition: number): PartitionRunner<T> {
-    const { on, factory, idleTimeoutMs, flushMaxBytes } = this.#options
+    const { on, factory, idleTimeoutMs, flushMaxBytes, flushMaxEvents } = this.#options
     const delivery = this.#options.createDelivery(partition, async commit => {
       if (this.#epoch === null) throw new TidemarkError('fenced', 'the assignment is over')
       await this.#group.commit(this.#epoch, partition, commit)
@@ -158,6 +160,7 @@ export class Worker<T extends Task> {
       ports: this.#ports(partition, delivery),
       idleTimeoutMs,
       flushMaxBytes,
+      flushMaxEvents,
       now: () => this.#now(),
       sleep,
       sourcePartitions: () => this.#ranges.length,

@@ -1,6 +1,6 @@
 import { TidemarkError } from '../errors.ts'
+import type { Totals } from '../results/result.ts'
 import type { Gap } from '../windows/gaps.ts'
-import type { Totals } from './messages.ts'
 import type { Commit } from './task.ts'
 
 /** What an aggregator leaves for the next owner: a statement about everything below the committed offset. */

@@ -1,10 +1,11 @@
 import type { AggregateLimits } from '../aggregate/aggregate.ts'
 import { TidemarkError } from '../errors.ts'
 import type { EventRules } from '../events/parse.ts'
+import type { GeoLookup } from '../events/place.ts'
+import type { Totals } from '../results/result.ts'
 import { addGap, type Gap } from '../windows/gaps.ts'
 import { type AggregateCommit, decodeAggregateCommit } from './aggregateCommit.ts'
 import type { EventOutputSettings } from './eventOutputs.ts'
-import type { Totals } from './messages.ts'
 import type { ProgressTellerSettings } from './progressTeller.ts'
 import type { Commit, LogRange } from './task.ts'
 
@@ -17,6 +18,8 @@ export type AggregateTaskSettings = EventRules &
     readonly maxFutureSkewMs: number
     readonly chunkSize: number
     readonly limits: AggregateLimits
+    /** The place of an event's address, which is `unknown` or a valid one as it came. */
+    readonly place: GeoLookup
     readonly outputs: EventOutputSettings
   }
 

@@ -1,28 +1,18 @@
-import { Aggregate } from '../aggregate/aggregate.ts'
+import type { Aggregate } from '../aggregate/aggregate.ts'
 import { invariant, TidemarkError } from '../errors.ts'
 import type { RejectionCode } from '../events/codes.ts'
 import { createEventParser, type EventParser, emptyEvent } from '../events/parse.ts'
+import type { Totals } from '../results/result.ts'
 import { addGap, type Gap } from '../windows/gaps.ts'
 import { closedThrough, windowEndMs, windowIndexOf } from '../windows/windows.ts'
 import { encodeAggregateCommit } from './aggregateCommit.ts'
 import { type AggregateStart, type AggregateTaskSettings, chunkStart, startOf } from './aggregateStart.ts'
 import { EventOutputs } from './eventOutputs.ts'
-import { copyTotals, encodeMessage, type ProgressMessage, type Totals, totalsSince } from './messages.ts'
+import { copyTotals, encodeMessage, type ProgressMessage, totalsSince } from './messages.ts'
+import { OpenWindow } from './openWindow.ts'
 import { ProgressTeller } from './progressTeller.ts'
 import type { CorruptRange, RecordBatch } from './recordBatch.ts'
 import type { Capture, CaptureInput, Commit, Notice, OutputRecord, Tally, Task, TaskFactory } from './task.ts'
-
-/** A window of the present chunk. */
-type OpenWindow = {
-  /** Offset of the first event counted in this chunk, and the partition's clock before it. */
-  readonly firstOffset: number
-  readonly clockBeforeFirst: number
-  /** One past the last event counted. */
-  last: number
-  /** Holds events that no acknowledged partial has told. */
-  dirty: boolean
-  readonly aggregate: Aggregate
-}
 
 /** What has to be told and committed by itself before anything that comes after it. */
 type FirstWord = {
@@ -35,8 +25,6 @@ type FirstWord = {
 const NOTICES_PER_CAPTURE = 5
 /** Windows held during a replay before those that are closed and told are let go. */
 const PRUNE_ABOVE = 1024
-/** About what a partial comes to. */
-const PARTIAL_BYTES = 512
 
 /**
  * One source partition: folds its records into windows and says, at each capture, what its prefix adds up to. A pure
@@ -63,7 +51,8 @@ export class AggregateTask implements Task {
   readonly #windows = new Map<number, OpenWindow>()
   /** The last partials of windows of finished chunks, still to be told. */
   #sealed: OutputRecord[] = []
-  #pendingPartials = 0
+  #pendingPartialBytes = 0
+  #pendingEvents = 0
   readonly #outputs: EventOutputs
   #processed = 0
   #pruneAt = PRUNE_ABOVE
@@ -113,7 +102,11 @@ export class AggregateTask implements Task {
   }
 
   get pendingBytes(): number {
-    return this.#pendingPartials * PARTIAL_BYTES + this.#outputs.bytes
+    return this.#pendingPartialBytes + this.#outputs.bytes
+  }
+
+  get pendingEvents(): number {
+    return this.#pendingEvents
   }
 
   /** The event-time clock of the prefix, epoch milliseconds; 0 before the first event. */
@@ -201,7 +194,8 @@ export class AggregateTask implements Task {
   #takeRecords(through: number): OutputRecord[] {
     const records = this.#sealed
     this.#sealed = []
-    this.#pendingPartials = 0
+    this.#pendingPartialBytes = 0
+    this.#pendingEvents = 0
     for (const [index, window] of this.#windows) {
       if (window.dirty) records.push(this.#partialRecord(index, window, through))
       window.dirty = false
@@ -253,15 +247,11 @@ export class AggregateTask implements Task {
     const index = windowIndexOf(event.timeMs, windowSizeMs)
     if (windowEndMs(index, windowSizeMs) + allowedLatenessMs > this.#clock) {
       const window = this.#windows.get(index) ?? this.#open(index, offset)
-      window.aggregate.add(event.deviceType, event.locale, event.appVersion, event.missing, event.invalid)
-      window.last = offset + 1
+      this.#pendingPartialBytes += window.count(event, this.#settings.place(event.ip), offset, told)
       if (!told) {
         this.#totals.accepted++
+        this.#pendingEvents++
         this.#outputs.accepted(batch, event, now)
-        if (!window.dirty) {
-          window.dirty = true
-          this.#pendingPartials++
-        }
       }
     } else if (!told) {
       this.#totals.late++
@@ -273,13 +263,7 @@ export class AggregateTask implements Task {
 
   #open(index: number, offset: number): OpenWindow {
     if (this.#windows.size >= this.#pruneAt) this.#prune()
-    const window = {
-      firstOffset: offset,
-      clockBeforeFirst: this.#clock,
-      last: offset,
-      dirty: false,
-      aggregate: new Aggregate(this.#settings.limits),
-    }
+    const window = new OpenWindow(offset, this.#clock, this.#settings.limits)
     this.#windows.set(index, window)
     return window
   }
@@ -336,6 +320,7 @@ export class AggregateTask implements Task {
         through,
         last: window.last,
         aggregate: window.aggregate.toJSON(),
+        coverage: null,
       }),
     }
   }
@@ -350,7 +335,7 @@ export class AggregateTask implements Task {
       clock: this.#clock,
       idleAsOf,
       totals: copyTotals(this.#totals),
-      gaps: this.#gaps,
+      gaps: this.#gaps.map(gap => ({ p: this.#partition, ...gap })),
     }
   }
 

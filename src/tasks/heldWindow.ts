@@ -1,5 +1,5 @@
 import { Aggregate, type AggregateLimits } from '../aggregate/aggregate.ts'
-import type { PartialMessage } from './messages.ts'
+import type { Covered, PartialMessage } from './messages.ts'
 
 /**
  * A window's state in the reducer: a map (p, from) -> the partial with the greatest `through`. Its total is the sum of
@@ -13,6 +13,11 @@ export class HeldWindow {
   corrected = false
   /** Holds partials that no result has told. */
   dirty = false
+  /** Events in all partials kept, and in the last result told. */
+  count = 0
+  toldCount = 0
+  /** By the level it is handed up to: the revision that was, and when (epoch milliseconds). */
+  readonly handedUp = new Map<number, { readonly revision: number; readonly at: number }>()
   readonly #parts = new Map<number, PartialMessage[]>()
 
   constructor(index: number, firstPosition: number) {
@@ -25,14 +30,18 @@ export class HeldWindow {
     const parts = this.#parts.get(partial.p)
     if (parts === undefined) {
       this.#parts.set(partial.p, [partial])
+      this.count += partial.aggregate.n
       return true
     }
     const at = parts.findIndex(other => other.from >= partial.from)
     const other = parts[at]
     if (other === undefined) parts.push(partial)
     else if (other.from !== partial.from) parts.splice(at, 0, partial)
-    else if (partial.through > other.through) parts[at] = partial
-    else return false
+    else if (partial.through > other.through) {
+      parts[at] = partial
+      this.count -= other.aggregate.n
+    } else return false
+    this.count += partial.aggregate.n
     return true
   }
 
@@ -46,35 +55,55 @@ export class HeldWindow {
   /** Adds the partials up. Parts of one source are in the order of `from`. */
   total(limits: AggregateLimits): WindowTotal {
     const aggregate = new Aggregate(limits)
-    const sources = new Map<number, SourceCoverage>()
-    for (const [p, parts] of this.#parts) {
+    const coverage = new Map<number, Coverage>()
+    for (const parts of this.#parts.values()) {
       const first = parts[0] as PartialMessage
-      const coverage: SourceCoverage = {
-        from: first.from,
-        clockAtFrom: first.clockAtFrom,
-        through: first.from,
-        twice: [],
+      if (first.coverage === null) coverage.set(first.p, addSource(parts, aggregate))
+      else {
+        aggregate.mergeJson(first.aggregate)
+        for (const covered of first.coverage) cover(coverage, covered)
       }
-      for (const part of parts) {
-        // Retention may make a new owner begin a sub-chunk while a partial of the owner before it reaches further than
-        // its commit. A sub-chunk inside such a partial says nothing new; one that passes its end repeats what lies between.
-        if (part.through <= coverage.through) continue
-        if (part.from < coverage.through) coverage.twice.push([part.from, coverage.through])
-        aggregate.merge(Aggregate.fromJSON(part.aggregate, limits))
-        coverage.through = part.through
-      }
-      sources.set(p, coverage)
     }
-    return { aggregate, sources }
+    return { aggregate, coverage }
   }
 }
 
-export type WindowTotal = { readonly aggregate: Aggregate; readonly sources: ReadonlyMap<number, SourceCoverage> }
+export type WindowTotal = {
+  readonly aggregate: Aggregate
+  /** By source partition. */
+  readonly coverage: ReadonlyMap<number, Covered>
+}
 
-export type SourceCoverage = {
-  readonly from: number
-  readonly clockAtFrom: number
-  through: number
-  /** Ranges of offsets whose events are perhaps counted twice. */
-  readonly twice: [number, number][]
+type Coverage = { -readonly [K in keyof Covered]: Covered[K] }
+
+/** Adds the parts of one source partition up. */
+function addSource(parts: readonly PartialMessage[], aggregate: Aggregate): Coverage {
+  const { p, from, clockAtFrom } = parts[0] as PartialMessage
+  const twice: [number, number][] = []
+  let through = from
+  for (const part of parts) {
+    // Retention may make a new owner begin a sub-chunk while a partial of the owner before it reaches further than
+    // its commit. A sub-chunk inside such a partial says nothing new; one that passes its end repeats what lies between.
+    if (part.through <= through) continue
+    if (part.from < through) twice.push([part.from, through])
+    aggregate.mergeJson(part.aggregate)
+    through = part.through
+  }
+  return { p, from, clockAtFrom, through, twice }
+}
+
+/** What a window covers is what the shorter windows in it cover together: their ranges lie side by side or overlap. */
+function cover(coverage: Map<number, Coverage>, covered: Covered): void {
+  const known = coverage.get(covered.p)
+  if (known === undefined) {
+    coverage.set(covered.p, { ...covered })
+    return
+  }
+  if (covered.from < known.from) {
+    known.from = covered.from
+    known.clockAtFrom = covered.clockAtFrom
+  }
+  known.through = Math.max(known.through, covered.through)
+  const fresh = covered.twice.filter(([from, to]) => !known.twice.some(range => range[0] === from && range[1] === to))
+  known.twice = [...known.twice, ...fresh]
 }

@@ -1,13 +1,7 @@
-import type { AggregateJson } from '../aggregate/aggregate.ts'
+import { type AggregateJson, isAggregateJson } from '../aggregate/aggregate.ts'
+import type { Totals } from '../results/result.ts'
 import type { Gap } from '../windows/gaps.ts'
 import type { Tally } from './task.ts'
-
-/** Cumulative since the generation began: accepted + late + the sum of rejected = records delivered. */
-export type Totals = {
-  accepted: number
-  late: number
-  rejected: Record<string, number>
-}
 
 export function copyTotals({ accepted, late, rejected }: Tally): Totals {
   return { accepted, late, rejected: { ...rejected } }
@@ -23,9 +17,23 @@ export function totalsSince(now: Totals, before: Tally): Tally {
   }
 }
 
+/** Totals of sources that each speak for themselves, added up; codes in text order. */
+export function sumTotals(progress: Iterable<{ readonly totals: Totals }>): Totals {
+  const sum: Totals = { accepted: 0, late: 0, rejected: {} }
+  const rejected = new Map<string, number>()
+  for (const { totals } of progress) {
+    sum.accepted += totals.accepted
+    sum.late += totals.late
+    for (const [code, count] of Object.entries(totals.rejected)) rejected.set(code, (rejected.get(code) ?? 0) + count)
+  }
+  for (const code of [...rejected.keys()].sort()) sum.rejected[code] = rejected.get(code) as number
+  return sum
+}
+
 /**
  * A true statement about a prefix: of the records of source partition `p` with offsets in [from, through), those accepted
- * into window `w` add up to exactly `aggregate`.
+ * into window `w` add up to exactly `aggregate`. One level up the same is said of windows: `p` is the index of a shorter
+ * window that lies in `w`, `from` is 0, and `through` the revision of its result, so that a corrected result replaces itself.
  */
 export type PartialMessage = {
   readonly kind: 'partial'
@@ -41,9 +49,25 @@ export type PartialMessage = {
   /** One past the offset of the last event counted. */
   readonly last: number
   readonly aggregate: AggregateJson
+  /** What the shorter window covers; null of a partial that counts events. */
+  readonly coverage: readonly Covered[] | null
 }
 
-/** Everything that partition `p` has to say below `through` has been said before this record. */
+/** Every event of a window that source partition `p` holds in offsets [from, through) is counted, and none lies below. */
+export type Covered = {
+  readonly p: number
+  readonly from: number
+  /** The partition's clock at `from`, epoch milliseconds. */
+  readonly clockAtFrom: number
+  readonly through: number
+  /** Ranges of offsets whose events are perhaps counted twice. */
+  readonly twice: readonly (readonly [number, number])[]
+}
+
+/**
+ * Everything that partition `p` has to say below `through` has been said before this record. The sources of a level are the
+ * partitions of the level below it.
+ */
 export type ProgressMessage = {
   readonly kind: 'progress'
   readonly generation: number
@@ -56,13 +80,16 @@ export type ProgressMessage = {
   /** When the partition was last proven to have nothing past `through`, epoch milliseconds; null when it is not idle. */
   readonly idleAsOf: number | null
   readonly totals: Totals
-  readonly gaps: readonly Gap[]
+  readonly gaps: readonly SourceGap[]
 }
+
+/** A gap in the log of source partition `p`. */
+export type SourceGap = Gap & { readonly p: number }
 
 export type Message = PartialMessage | ProgressMessage
 
 /** Version of the two records' JSON; a reader leaves others alone. */
-const MESSAGE_VERSION = 1
+const MESSAGE_VERSION = 2
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true })
@@ -93,9 +120,9 @@ type Fields = Readonly<Record<string, unknown>>
 
 /** A record of the right name and the wrong shape is somebody else's, too: it must not end the reducer that reads it. */
 function isPartial(rest: Fields): boolean {
-  if (!areNumbers(rest, ['w', 'p', 'from', 'clockAtFrom', 'through', 'last']) || !isObject(rest.aggregate)) return false
-  const { n, d, l, v, m, i } = rest.aggregate
-  return Number.isFinite(n) && [d, l, v].every(isCounter) && [m, i].every(counts => isNumbers(counts))
+  const { aggregate, coverage } = rest
+  if (!areNumbers(rest, ['w', 'p', 'from', 'clockAtFrom', 'through', 'last'])) return false
+  return isAggregateJson(aggregate) && (coverage === null || (Array.isArray(coverage) && coverage.every(isCovered)))
 }
 
 function isProgress(rest: Fields): boolean {
@@ -106,14 +133,13 @@ function isProgress(rest: Fields): boolean {
     areNumbers(totals, ['accepted', 'late']) &&
     isObject(totals.rejected) &&
     isNumbers(Object.values(totals.rejected)) &&
-    gaps.every(gap => isObject(gap) && areNumbers(gap, ['from', 'to', 'clockBefore', 'untilMs']))
+    gaps.every(gap => isObject(gap) && areNumbers(gap, ['p', 'from', 'to', 'clockBefore', 'untilMs']))
   )
 }
 
-function isCounter(value: unknown): boolean {
-  if (!isObject(value) || !isObject(value.c) || !isNumbers(Object.values(value.c))) return false
-  const { o } = value
-  return o === undefined || (Array.isArray(o) && Number.isFinite(o[0]) && typeof o[1] === 'string')
+function isCovered(value: unknown): boolean {
+  if (!isObject(value) || !areNumbers(value, ['p', 'from', 'clockAtFrom', 'through'])) return false
+  return Array.isArray(value.twice) && value.twice.every(range => isNumbers(range) && (range as unknown[]).length === 2)
 }
 
 function isNumbers(value: unknown): boolean {

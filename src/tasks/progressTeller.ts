@@ -35,12 +35,15 @@ export class ProgressTeller {
     return due
   }
 
-  /** Every reducer waits for every source. */
-  toAllPartitions(progress: ProgressMessage): OutputRecord[] {
+  /**
+   * Every reducer waits for every source.
+   * @param level the level of the reducers; 0 is the base
+   */
+  toAllPartitions(progress: ProgressMessage, level = 0): OutputRecord[] {
     const value = encodeMessage(progress)
     const key = `progress/${this.#partition}`
     return Array.from({ length: this.#settings.partialsPartitions }, (_, partition) => {
-      return { topic: 'partials', partition, key, value }
+      return { topic: 'partials', level, partition, key, value }
     })
   }
 }

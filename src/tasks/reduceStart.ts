@@ -1,24 +1,33 @@
 import type { AggregateLimits } from '../aggregate/aggregate.ts'
 import { TidemarkError } from '../errors.ts'
+import type { Level } from '../windows/levels.ts'
 import { decodeReduceCommit, type ReduceCommit } from './reduceCommit.ts'
 import type { Commit, LogRange } from './task.ts'
 
 export type ReduceTaskSettings = {
   readonly generation: number
   readonly configHash: string
-  readonly windowSizeMs: number
+  readonly level: Level
+  /** The levels that merge this one's results. */
+  readonly above: readonly Level[]
   readonly allowedLatenessMs: number
   readonly correctionHorizonMs: number
   readonly maxWindows: number
   readonly limits: AggregateLimits
-  /** The partials topic's name, for the headers of dead letters. */
+  /** The hour of the day, 0 to 23, of a moment (epoch milliseconds) in TIME_ZONE. */
+  readonly hourOf: (timeMs: number) => number
+  /** The name of the topic that is read, for the headers of dead letters. */
   readonly partialsTopic: string
+  /** Of every level's partials. */
+  readonly partialsPartitions: number
   readonly deadLetterPartitions: number
+  /** Levels above are told of progress at least this often. */
+  readonly idleTimeoutMs: number
 }
 
-/** The least MAX_WINDOWS: the windows within the correction horizon, and one more. */
-export function leastMaxWindows(settings: Pick<ReduceTaskSettings, 'windowSizeMs' | 'correctionHorizonMs'>): number {
-  return Math.ceil(settings.correctionHorizonMs / settings.windowSizeMs) + 2
+/** The least MAX_WINDOWS: the windows that may be corrected, and one more. */
+export function leastMaxWindows(settings: Pick<ReduceTaskSettings, 'level' | 'correctionHorizonMs'>): number {
+  return Math.ceil(settings.correctionHorizonMs / settings.level.hopMs) + 2
 }
 
 /**

@@ -1,45 +1,44 @@
-import type { Aggregate } from '../aggregate/aggregate.ts'
 import { invariant } from '../errors.ts'
-import { addGap, type Gap, gapTouches } from '../windows/gaps.ts'
-import { closedThrough, windowKey } from '../windows/windows.ts'
-import { HeldWindow } from './heldWindow.ts'
-import { decodeMessage, type PartialMessage, type ProgressMessage, type Totals } from './messages.ts'
+import type { ResultStatus, Totals } from '../results/result.ts'
+import { gapTouches } from '../windows/gaps.ts'
+import { closedIn, endMsOf, keyOf, type Level, parentsOf, startMsOf } from '../windows/levels.ts'
+import { HeldWindow, type WindowTotal } from './heldWindow.ts'
+import { type LatePartial, lateLetter } from './latePartial.ts'
+import {
+  type Covered,
+  decodeMessage,
+  encodeMessage,
+  type PartialMessage,
+  type ProgressMessage,
+  type SourceGap,
+} from './messages.ts'
+import { ProgressTeller } from './progressTeller.ts'
 import type { RecordBatch } from './recordBatch.ts'
 import { encodeReduceCommit, type ReduceCommit } from './reduceCommit.ts'
 import { leastMaxWindows, type ReduceTaskSettings, startOf } from './reduceStart.ts'
-import { buildResult, type ResultStatus, sumTotals } from './result.ts'
+import { buildDeviceStats, buildResult } from './result.ts'
+import { Sources } from './sources.ts'
 import type { Capture, CaptureInput, Commit, Notice, OutputRecord, Task, TaskFactory } from './task.ts'
-
-/** The latest word of a source partition on its own completeness. */
-type Latest = {
-  readonly progress: ProgressMessage
-  /** Where it stands in the partials log. */
-  readonly position: number
-  /** The broker's time of the record, epoch milliseconds. */
-  readonly appendedAt: number
-}
-
-/** All that is known of a source. */
-type Source = Latest & {
-  /** Every gap that any of its owners has told. */
-  readonly gaps: readonly Gap[]
-  /** Reading from this position tells all of it again. */
-  readonly heldFrom: number
-}
 
 /** Windows from `fromWindow` on are skipped for lack of room; the first of their partials lies at `position`. */
 type Parking = { fromWindow: number; position: number }
 
-type LatePartial = { readonly partial: PartialMessage; readonly position: number; readonly appendedAt: number }
+/** What results tell beside their window's own counts. */
+type Told = { readonly totals: Totals; readonly gaps: readonly SourceGap[]; readonly now: number }
 
 const NOTICES_PER_CAPTURE = 5
 /** About what the letter of a late partial comes to. */
 const LETTER_BYTES = 1024
+/** About what a result and its hand-ups come to; to build one takes about a millisecond, during which nothing else happens. */
+const RESULT_BYTES = 4096
+/** A provisional result is handed up this many times in the course of a longer window. */
+const HAND_UPS_PER_WINDOW = 60
 const encoder = new TextEncoder()
 
 /**
- * One partition of the partials topic: keeps, for each window, the greatest partial of every (p, from), and tells what
- * they add up to; windows turn final when the clocks of all sources have passed them.
+ * One partition of one level's partials: keeps, for each window, the greatest partial of every (p, from), tells what they
+ * add up to, and hands results up to the levels of longer windows; windows turn final when the clocks of all sources have
+ * passed them.
  */
 export class ReduceTask implements Task {
   readonly #settings: ReduceTaskSettings
@@ -50,12 +49,14 @@ export class ReduceTask implements Task {
   #finalThrough: number
   #droppedThrough: number
   readonly #windows = new Map<number, HeldWindow>()
-  readonly #sources = new Map<number, Source>()
-  /** The greatest number of source partitions that any source knew of. */
-  #expected: number
+  readonly #sources: Sources
   #parking: Parking | null = null
   #seekTo: number | null = null
   #late = new Map<string, LatePartial>()
+  /** Windows that wait for the next capture. */
+  #dirty = 0
+  #pendingEvents = 0
+  readonly #teller: ProgressTeller
   #notices: Notice[] = []
 
   constructor(settings: ReduceTaskSettings, partition: number, start: ReduceCommit) {
@@ -67,7 +68,8 @@ export class ReduceTask implements Task {
     this.#committed = start.offset
     this.#finalThrough = start.finalThrough
     this.#droppedThrough = start.droppedThrough
-    this.#expected = start.sourcePartitions
+    this.#sources = new Sources(start.sourcePartitions)
+    this.#teller = new ProgressTeller(settings, partition)
   }
 
   get position(): number {
@@ -79,7 +81,22 @@ export class ReduceTask implements Task {
   }
 
   get pendingBytes(): number {
-    return this.#late.size * LETTER_BYTES
+    return this.#late.size * LETTER_BYTES + this.#dirty * RESULT_BYTES
+  }
+
+  /** By how many events the window that grew most has grown since its last result. */
+  get pendingEvents(): number {
+    return this.#pendingEvents
+  }
+
+  /** Whether events are counted here, and not the windows of another level. */
+  get isBase(): boolean {
+    return this.#settings.level.below === null
+  }
+
+  /** How many partitions the level has. */
+  get partitions(): number {
+    return this.#settings.partialsPartitions
   }
 
   /** How many windows are held: at most MAX_WINDOWS. */
@@ -90,11 +107,6 @@ export class ReduceTask implements Task {
   /** Events accepted as far as the sources have told. */
   get processed(): number {
     return this.#totals().accepted
-  }
-
-  /** What the windows held add up to, for statistics. */
-  *held(): Iterable<Aggregate> {
-    for (const window of this.#windows.values()) yield window.total(this.#settings.limits).aggregate
   }
 
   process(batch: RecordBatch): void {
@@ -122,24 +134,33 @@ export class ReduceTask implements Task {
     const finalBefore = this.#finalThrough
     this.#advanceFinality()
     const outputs: OutputRecord[] = []
-    const totals = this.#totals()
-    const progress = new Map([...this.#sources].map(([p, source]) => [p, { ...source.progress, gaps: source.gaps }]))
+    const told = { totals: this.#totals(), gaps: this.#sources.gaps(), now: input.now }
     for (const window of this.#windows.values()) {
       const turnsFinal = window.index > finalBefore && window.index <= this.#finalThrough
-      if (window.dirty || turnsFinal) outputs.push(this.#result(window, progress, totals, input.now))
+      const tells = window.dirty || turnsFinal
+      const above = this.#levelsDue(window, input.now)
+      if (!tells && above.length === 0) continue
+      const total = this.#totalOf(window)
+      if (tells) outputs.push(...this.#results(window, total, told))
+      for (const level of above) outputs.push(...this.#handUps(window, total, level, input.now))
       window.dirty = false
+      window.toldCount = window.count
     }
-    for (const letter of this.#late.values()) outputs.push(this.#deadLetter(letter, input.now))
+    for (const letter of this.#late.values())
+      outputs.push(lateLetter(this.#settings, this.#partition, letter, input.now))
     this.#late = new Map()
     const dropped = this.#dropClosed()
+    const progress = this.#progressUp(input, told)
     const moved = this.#position !== this.#committed || this.#finalThrough !== finalBefore || dropped
-    if (outputs.length === 0 && !moved) return null
+    if (outputs.length === 0 && progress.length === 0 && !moved) return null
+    this.#dirty = 0
+    this.#pendingEvents = 0
     this.#committed = this.#position
     const commit = this.#commit()
     this.#unparkIfRoom()
     const notices = this.#notices
     this.#notices = []
-    return { stages: [outputs], commit, tally: null, notices }
+    return { stages: [outputs, progress], commit, tally: null, notices }
   }
 
   #record(batch: RecordBatch, offset: number): void {
@@ -164,43 +185,37 @@ export class ReduceTask implements Task {
   }
 
   #progress(progress: ProgressMessage, position: number, appendedAt: number): void {
-    const known = this.#sources.get(progress.p)
-    this.#expected = Math.max(this.#expected, progress.of)
-    const told = known?.gaps ?? []
-    const fresh = progress.gaps.filter(gap => !includes(told, gap))
-    const latest = { progress, position, appendedAt }
-    const further = known === undefined || reachesFurther(latest, known)
-    // A gap counts whoever tells it: an owner that lost records may stand behind what an owner before it had told.
-    const whole = told.every(gap => includes(progress.gaps, gap))
-    this.#sources.set(progress.p, {
-      ...(further ? latest : known),
-      gaps: fresh.reduce<readonly Gap[]>(addGap, told),
-      heldFrom: known !== undefined && !(further && whole) ? known.heldFrom : position,
-    })
+    const fresh = this.#sources.take(progress, position, appendedAt)
     if (fresh.length > 0) this.#admitGaps(fresh, position)
   }
 
   /** Results that were told before a gap was known did not say that they may miss events: they are told again. */
-  #admitGaps(fresh: readonly Gap[], position: number): void {
-    const { windowSizeMs, allowedLatenessMs } = this.#settings
+  #admitGaps(fresh: readonly SourceGap[], position: number): void {
+    const { level, allowedLatenessMs } = this.#settings
     for (const window of this.#windows.values()) {
-      if (!fresh.some(gap => gapTouches(gap, window.index, windowSizeMs, allowedLatenessMs))) continue
-      this.#changed(window, position)
+      const [start, end] = [startMsOf(level, window.index), endMsOf(level, window.index)]
+      if (fresh.some(gap => gapTouches(gap, start, end, allowedLatenessMs))) this.#changed(window, position)
     }
   }
 
   /** The window has something new to tell. Below the committed position a final window has told all it holds. */
   #changed(window: HeldWindow, position: number): void {
+    const wasDirty = window.dirty
     if (window.index > this.#finalThrough) window.dirty = true
     else if (position >= this.#committed) {
       window.dirty = true
       window.corrected = true
     }
+    if (window.dirty && !wasDirty) this.#dirty++
+    if (window.dirty) this.#pendingEvents = Math.max(this.#pendingEvents, window.count - window.toldCount)
   }
 
   /** A partial of a forgotten window: a repeat of what was counted, or a claim that came too late to be. */
   #tooLate(partial: PartialMessage, position: number, appendedAt: number): void {
-    const told = this.#sources.get(partial.p)?.progress.through ?? 0
+    const { level, partialsPartitions } = this.#settings
+    // A shorter window was told of by the partition that holds it.
+    const source = level.below === null ? partial.p : partial.p % partialsPartitions
+    const told = this.#sources.throughOf(source)
     if (partial.last <= told) return
     const key = `${partial.w}/${partial.p}/${partial.from}`
     const known = this.#late.get(key)
@@ -244,9 +259,8 @@ export class ReduceTask implements Task {
   }
 
   #advanceFinality(): void {
-    const clock = this.#leastClock()
-    const { windowSizeMs, allowedLatenessMs } = this.#settings
-    const closed = closedThrough(clock, windowSizeMs, allowedLatenessMs)
+    const { level, allowedLatenessMs } = this.#settings
+    const closed = closedIn(level, this.#leastClock(), allowedLatenessMs)
     // A parked window has not been told: it cannot be final.
     const limit = this.#parking === null ? closed : Math.min(closed, this.#parking.fromWindow - 1)
     if (limit > this.#finalThrough) this.#finalThrough = limit
@@ -254,8 +268,8 @@ export class ReduceTask implements Task {
 
   /** Forgets windows whose time for corrections is over; tells whether the mark moved. */
   #dropClosed(): boolean {
-    const { windowSizeMs, allowedLatenessMs, correctionHorizonMs } = this.#settings
-    const passed = closedThrough(this.#leastClock(), windowSizeMs, allowedLatenessMs + correctionHorizonMs)
+    const { level, allowedLatenessMs, correctionHorizonMs } = this.#settings
+    const passed = closedIn(level, this.#leastClock(), allowedLatenessMs + correctionHorizonMs)
     const limit = Math.min(passed, this.#finalThrough)
     if (limit <= this.#droppedThrough) return false
     this.#droppedThrough = limit
@@ -263,47 +277,99 @@ export class ReduceTask implements Task {
     return true
   }
 
-  /** The clock that all sources have passed; for a source proven idle, silence counts as time passing. */
   #leastClock(): number {
-    let least = Number.POSITIVE_INFINITY
-    let heard = this.#expected > 0 && this.#windows.size > 0
-    for (let p = 0; p < this.#expected; p++) {
-      const source = this.#sources.get(p)
-      if (source === undefined) return Number.NEGATIVE_INFINITY
-      const { clock, idleAsOf } = source.progress
-      if (clock > 0) heard = true
-      const passed = idleAsOf === null ? clock : Math.max(clock, Math.min(idleAsOf, source.appendedAt))
-      least = Math.min(least, passed)
-    }
-    // Before the first event of all there is nothing to close: history may be about to be loaded into empty topics.
-    return heard ? least : Number.NEGATIVE_INFINITY
+    return this.#sources.leastClock(this.#windows.size > 0)
   }
 
-  #result(
-    window: HeldWindow,
-    progress: ReadonlyMap<number, ProgressMessage>,
-    totals: Totals,
-    now: number,
-  ): OutputRecord {
-    const { generation, windowSizeMs: sizeMs, allowedLatenessMs: latenessMs, limits } = this.#settings
+  #totalOf(window: HeldWindow): WindowTotal {
+    const { level, limits, hourOf } = this.#settings
+    const total = window.total(limits)
+    if (level.below !== null) return total
+    // All events of a base window fall into one hour.
+    total.aggregate.hours[hourOf(startMsOf(level, window.index))] = total.aggregate.count
+    return { aggregate: total.aggregate, coverage: this.#withSilent(total.coverage) }
+  }
+
+  /**
+   * A source that told nothing of the window is covered too: its progress says that all it had to say below `through` is
+   * said. The range [through, through) then states that no event of the window lies below.
+   */
+  #withSilent(coverage: ReadonlyMap<number, Covered>): ReadonlyMap<number, Covered> {
+    const all = new Map(coverage)
+    for (const [p, { through, clock }] of this.#sources.progress()) {
+      const known = coverage.get(p)
+      if (known === undefined) all.set(p, { p, from: through, clockAtFrom: clock, through, twice: [] })
+      else if (known.through < through) all.set(p, { ...known, through })
+    }
+    return all
+  }
+
+  #results(window: HeldWindow, { aggregate, coverage }: WindowTotal, told: Told): OutputRecord[] {
+    const { generation, level, allowedLatenessMs: latenessMs } = this.#settings
     const { index, revision } = window
-    const { aggregate, sources: covered } = window.total(limits)
     const status = this.#statusOf(window)
-    const result = buildResult({
-      generation,
-      index,
-      sizeMs,
-      latenessMs,
-      status,
-      revision,
-      aggregate,
-      covered,
-      progress,
-      totals,
-      now,
+    const covered = { aggregate, coverage: [...coverage.values()] }
+    const result = buildResult({ generation, level, index, latenessMs, status, revision, ...covered, ...told })
+    const key = keyOf(level, index)
+    return [
+      { topic: 'results', partition: null, key, value: encoder.encode(JSON.stringify(result)) },
+      { topic: 'deviceStats', partition: null, key, value: encoder.encode(JSON.stringify(buildDeviceStats(result))) },
+    ]
+  }
+
+  /** The levels that are to hear of the window now: of what is final at once, of what is not from time to time. */
+  #levelsDue(window: HeldWindow, now: number): readonly Level[] {
+    const { above } = this.#settings
+    if (above.length === 0) return above
+    const { revision } = window
+    return above.filter(({ number, sizeMs }) => {
+      const last = window.handedUp.get(number)
+      if (last?.revision === revision) return false
+      return window.index <= this.#finalThrough || last === undefined || now - last.at >= sizeMs / HAND_UPS_PER_WINDOW
     })
-    const value = encoder.encode(JSON.stringify(result))
-    return { topic: 'results', partition: null, key: windowKey(index, sizeMs), value }
+  }
+
+  /** The window's result as a partial of each longer window that it lies in. */
+  #handUps(window: HeldWindow, { aggregate, coverage }: WindowTotal, above: Level, now: number): OutputRecord[] {
+    const { generation, level, partialsPartitions } = this.#settings
+    const { index, revision } = window
+    window.handedUp.set(above.number, { revision, at: now })
+    const stated = { from: 0, clockAtFrom: 0, through: revision, last: this.#position }
+    const counted = { aggregate: aggregate.toJSON(), coverage: [...coverage.values()] }
+    const [first, last] = parentsOf(above, level, index)
+    return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => {
+      const w = first + i
+      return {
+        topic: 'partials',
+        level: above.number,
+        partition: w % partialsPartitions,
+        key: `${w}/${index}/0`,
+        value: encodeMessage({ kind: 'partial', generation, w, p: index, ...stated, ...counted }),
+      }
+    })
+  }
+
+  /** What the levels above wait for: up to which clock all windows here are final and handed up. */
+  #progressUp(input: CaptureInput, { totals, gaps }: Told): OutputRecord[] {
+    const { generation, level, above, allowedLatenessMs, partialsPartitions } = this.#settings
+    if (above.length === 0) return []
+    const clock = this.#toldClock()
+    const idleAsOf = null
+    const due = this.#teller.isDue(
+      { ...input, sourcePartitions: partialsPartitions, idleAsOf },
+      closedIn(level, clock, allowedLatenessMs),
+    )
+    if (!due) return []
+    const [p, through, of] = [this.#partition, this.#position, partialsPartitions]
+    const progress = { kind: 'progress', generation, p, of, through, clock, idleAsOf, totals, gaps } as const
+    return above.flatMap(({ number }) => this.#teller.toAllPartitions(progress, number))
+  }
+
+  /** The clock that all sources have passed, as far as every window that it closes is final here; 0 before the first event. */
+  #toldClock(): number {
+    const { level, allowedLatenessMs } = this.#settings
+    const parked = this.#parking === null ? null : endMsOf(level, this.#parking.fromWindow) + allowedLatenessMs - 1
+    return Math.max(0, Math.min(this.#leastClock(), parked ?? Number.POSITIVE_INFINITY))
   }
 
   #statusOf(window: HeldWindow): ResultStatus {
@@ -311,58 +377,27 @@ export class ReduceTask implements Task {
     return window.corrected ? 'corrected' : 'final'
   }
 
-  #deadLetter({ partial, position, appendedAt }: LatePartial, now: number): OutputRecord {
-    return {
-      topic: 'deadLetters',
-      partition: partial.p % this.#settings.deadLetterPartitions,
-      key: `${partial.w}/${partial.p}/${partial.from}`,
-      value: encoder.encode(JSON.stringify(partial)),
-      headers: [
-        ['error.code', 'partial_too_late'],
-        [
-          'error.message',
-          `a partial of source partition ${partial.p} through offset ${partial.through} came after its window was forgotten: what it counts past the coverage of the window's last result is in no result`,
-        ],
-        ['source.topic', this.#settings.partialsTopic],
-        ['source.partition', String(this.#partition)],
-        ['source.offset', String(position)],
-        ['source.timestamp', String(appendedAt)],
-        ['failed.at', new Date(now).toISOString()],
-      ],
-    }
-  }
-
   #commit(): Commit {
     let replayFrom = Math.min(this.#position, this.#parking?.position ?? this.#position)
     for (const window of this.#windows.values()) replayFrom = Math.min(replayFrom, window.firstPosition)
-    for (const source of this.#sources.values()) replayFrom = Math.min(replayFrom, source.heldFrom)
+    replayFrom = Math.min(replayFrom, this.#sources.heldFrom ?? replayFrom)
     return encodeReduceCommit({
       offset: this.#position,
       replayFrom,
       finalThrough: this.#finalThrough,
       droppedThrough: this.#droppedThrough,
-      sourcePartitions: this.#expected,
+      sourcePartitions: this.#sources.expected,
       configHash: this.#settings.configHash,
     })
   }
 
   #totals(): Totals {
-    return sumTotals([...this.#sources.values()].map(source => source.progress))
+    return this.#settings.level.below === null ? this.#sources.sum() : this.#sources.farthest()
   }
 
   #notice(notice: Notice): void {
     if (this.#notices.length < NOTICES_PER_CAPTURE) this.#notices.push(notice)
   }
-}
-
-/** Of two words that reach equally far the later one counts. */
-function reachesFurther(a: Latest, b: Latest): boolean {
-  const [through, other] = [a.progress.through, b.progress.through]
-  return through > other || (through === other && a.position >= b.position)
-}
-
-function includes(gaps: readonly Gap[], { from, to }: Gap): boolean {
-  return gaps.some(gap => gap.from === from && gap.to === to)
 }
 
 /** Makes reduce tasks for the partitions of the partials topic. */

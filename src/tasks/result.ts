@@ -1,82 +1,51 @@
 import type { Aggregate } from '../aggregate/aggregate.ts'
 import type { Counter } from '../aggregate/counter.ts'
+import { summarize } from '../aggregate/userSummary.ts'
 import { OPTIONAL_FIELDS } from '../events/codes.ts'
-import { type Gap, gapTouches } from '../windows/gaps.ts'
-import { isoTime, windowSizeText } from '../windows/windows.ts'
-import type { SourceCoverage } from './heldWindow.ts'
-import type { ProgressMessage, Totals } from './messages.ts'
-
-/** provisional < final < corrected. */
-export type ResultStatus = 'provisional' | 'final' | 'corrected'
-
-/** One window's result as it stands in the results topic (JSON). Times are ISO 8601 in UTC; maps list no zeros. */
-export type Result = {
-  readonly v: 1
-  readonly generation: number
-  readonly window: { readonly size: string; readonly start: string; readonly end: string }
-  readonly status: ResultStatus
-  readonly revision: number
-  /** False when a value may be wrong or cut: a gap in the log, a range perhaps counted twice, too many distinct values. */
-  readonly exact: boolean
-  readonly current_time: string
-  readonly time_window: string
-  /** Accepted events. */
-  readonly batch_size: number
-  readonly device_stats: Readonly<Record<string, number>>
-  readonly location_stats: Readonly<Record<string, number>>
-  readonly app_version_stats: Readonly<Record<string, number>>
-  readonly quality: {
-    readonly missing: Readonly<Record<string, number>>
-    readonly invalid: Readonly<Record<string, number>>
-  }
-  /** What all partitions had told when the result was written; not part of the promise of equality. */
-  readonly stream_totals: Totals
-  /**
-   * By source partition: every event of the window in offsets [from, through) is counted, and none lies below `from`.
-   * `gaps` are offset ranges that the result cannot vouch for: lost, or perhaps counted twice.
-   */
-  readonly coverage: Readonly<Record<string, Coverage>>
-}
-
-export type Coverage = {
-  readonly from: number
-  readonly clock_at_from: string
-  readonly through: number
-  readonly gaps?: readonly (readonly [number, number])[]
-}
+import { UNKNOWN } from '../events/fields.ts'
+import { DAY_PARTS, dayPartOf } from '../events/hours.ts'
+import {
+  type Counts,
+  type Coverage,
+  type DeviceStats,
+  OTHER_VALUES,
+  type Popular,
+  type Result,
+  type ResultStatus,
+  type Totals,
+} from '../results/result.ts'
+import { gapTouches } from '../windows/gaps.ts'
+import { endMsOf, type Level, startMsOf } from '../windows/levels.ts'
+import { isoTime } from '../windows/windows.ts'
+import type { Covered, SourceGap } from './messages.ts'
 
 export type ResultInput = {
   readonly generation: number
+  readonly level: Level
   readonly index: number
-  readonly sizeMs: number
   readonly latenessMs: number
   readonly status: ResultStatus
   readonly revision: number
   readonly aggregate: Aggregate
-  readonly covered: ReadonlyMap<number, SourceCoverage>
-  readonly progress: ReadonlyMap<number, ProgressMessage>
+  readonly coverage: readonly Covered[]
+  /** All gaps known in the log. */
+  readonly gaps: readonly SourceGap[]
   readonly totals: Totals
   readonly now: number
 }
 
-/** Events of values that were not kept when a dimension had too many. */
-export const OTHER_VALUES = '(other)'
-
 export function buildResult(input: ResultInput): Result {
-  const { aggregate, index, sizeMs } = input
-  const start = isoTime(index * sizeMs)
-  const end = isoTime((index + 1) * sizeMs)
-  const coverage: Record<string, Coverage> = {}
-  let vouched = true
-  for (const p of [...new Set([...input.progress.keys(), ...input.covered.keys()])].sort((a, b) => a - b)) {
-    const entry = coverageOf(input, p)
-    if (entry.gaps !== undefined) vouched = false
-    coverage[p] = entry
-  }
+  const { aggregate, level, index } = input
+  const endMs = endMsOf(level, index)
+  const [start, end] = [isoTime(startMsOf(level, index)), isoTime(endMs)]
+  const gaps = input.gaps.filter(gap => gapTouches(gap, startMsOf(level, index), endMs, input.latenessMs))
+  const coverage = coverageOf(input.coverage, gaps)
+  const vouched = Object.values(coverage).every(entry => entry.gaps === undefined)
+  const { users, sessions } = summarize(aggregate.users, endMs)
   return {
     v: 1,
     generation: input.generation,
-    window: { size: windowSizeText(sizeMs), start, end },
+    window: { size: level.size, start, end },
     status: input.status,
     revision: input.revision,
     exact: vouched && aggregate.exact,
@@ -86,47 +55,92 @@ export function buildResult(input: ResultInput): Result {
     device_stats: countsOf(aggregate.devices),
     location_stats: countsOf(aggregate.locales),
     app_version_stats: countsOf(aggregate.versions),
+    version_category_stats: countsOf(aggregate.categories),
+    country_stats: countsOf(aggregate.countries),
+    region_stats: countsOf(aggregate.regions),
+    ...hourStats(aggregate.hours),
+    users,
+    sessions,
+    most_popular: popular(aggregate, (count, best) => count > best),
+    least_popular: popular(aggregate, (count, best) => count < best),
     quality: { missing: byField(aggregate.missing), invalid: byField(aggregate.invalid) },
     stream_totals: input.totals,
     coverage,
   }
 }
 
-/** What all sources had told, added up; codes in text order. */
-export function sumTotals(progress: Iterable<ProgressMessage>): Totals {
-  const sum: Totals = { accepted: 0, late: 0, rejected: {} }
-  const rejected = new Map<string, number>()
-  for (const { totals } of progress) {
-    sum.accepted += totals.accepted
-    sum.late += totals.late
-    for (const [code, count] of Object.entries(totals.rejected)) rejected.set(code, (rejected.get(code) ?? 0) + count)
+/** What pipelines that follow users and devices read, of the same window at the same revision. */
+export function buildDeviceStats(result: Result): DeviceStats {
+  const known = (counts: Counts) => Object.keys(counts).filter(isKnown).length
+  return {
+    v: 1,
+    generation: result.generation,
+    window: result.window,
+    status: result.status,
+    revision: result.revision,
+    logins_per_user: result.users.logins_per_user,
+    users: result.users.distinct,
+    device_types: known(result.device_stats),
+    locations: known(result.location_stats),
+    logins_at_night: result.day_part_stats.night ?? 0,
+    logins_in_the_morning: result.day_part_stats.morning ?? 0,
+    logins_by_hour: result.hour_stats,
   }
-  for (const code of [...rejected.keys()].sort()) sum.rejected[code] = rejected.get(code) as number
-  return sum
 }
 
-/**
- * A source that told nothing of the window is covered too: its progress says that all it had to say below `through` is
- * said. The range [through, through) then states that no event of the window lies below.
- */
-function coverageOf(input: ResultInput, p: number): Coverage {
-  const covered = input.covered.get(p)
-  const progress = input.progress.get(p)
-  const through = Math.max(covered?.through ?? 0, progress?.through ?? 0)
-  const from = covered?.from ?? through
-  const clockAtFrom = covered?.clockAtFrom ?? progress?.clock ?? 0
-  const touching = (progress?.gaps ?? []).filter((gap: Gap) => {
-    return gapTouches(gap, input.index, input.sizeMs, input.latenessMs)
+/** @param gaps those that may have held events of the window */
+function coverageOf(covered: readonly Covered[], gaps: readonly SourceGap[]): Record<string, Coverage> {
+  // What a longer window covers may have been handed up before a source had told anything; its gaps are known all the same.
+  const unheard = gaps.filter(gap => !covered.some(({ p }) => p === gap.p))
+  const silent = unheard.map(({ p, to, clockBefore }) => {
+    return { p, from: to, clockAtFrom: clockBefore, through: to, twice: [] }
   })
-  const gaps = [...touching.map(gap => [gap.from, gap.to] as const), ...(covered?.twice ?? [])]
-  const entry = { from, clock_at_from: isoTime(clockAtFrom), through }
-  return gaps.length === 0 ? entry : { ...entry, gaps }
+  const entries: Record<string, Coverage> = {}
+  for (const { p, from, clockAtFrom, through, twice } of [...silent, ...covered].sort((a, b) => a.p - b.p)) {
+    const lost = gaps.filter(gap => gap.p === p).map(gap => [gap.from, gap.to] as const)
+    const entry = { from, clock_at_from: isoTime(clockAtFrom), through }
+    entries[p] = lost.length + twice.length === 0 ? entry : { ...entry, gaps: [...lost, ...twice] }
+  }
+  return entries
 }
 
-function countsOf(counter: Counter): Record<string, number> {
+function countsOf(counter: Counter): Counts {
   const counts: Record<string, number> = counter.toJSON().c
   if (counter.overflow > 0) counts[OTHER_VALUES] = (counts[OTHER_VALUES] ?? 0) + counter.overflow
   return counts
+}
+
+function hourStats(hours: readonly number[]): Pick<Result, 'hour_stats' | 'day_part_stats'> {
+  const byHour: Record<string, number> = {}
+  const byPart: Record<string, number> = {}
+  hours.forEach((count, hour) => {
+    if (count === 0) return
+    byHour[hour] = count
+    byPart[dayPartOf(hour)] = (byPart[dayPartOf(hour)] ?? 0) + count
+  })
+  const parts = DAY_PARTS.filter(part => byPart[part] !== undefined).map(part => [part, byPart[part] as number])
+  return { hour_stats: byHour, day_part_stats: Object.fromEntries(parts) }
+}
+
+function popular(aggregate: Aggregate, isBetter: (count: number, best: number) => boolean): Popular {
+  const choose = (counter: Counter): string | null => {
+    let best: { value: string; count: number } | null = null
+    for (const [value, count] of counter.counts) {
+      if (!isKnown(value)) continue
+      const wins = best === null || isBetter(count, best.count) || (count === best.count && value < best.value)
+      if (wins) best = { value, count }
+    }
+    return best?.value ?? null
+  }
+  return {
+    device_type: choose(aggregate.devices),
+    locale: choose(aggregate.locales),
+    app_version: choose(aggregate.versions),
+  }
+}
+
+function isKnown(value: string): boolean {
+  return value !== UNKNOWN && value !== OTHER_VALUES
 }
 
 function byField(counts: readonly number[]): Record<string, number> {

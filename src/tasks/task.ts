@@ -33,6 +33,8 @@ export type Notice =
 /** A record to be produced. The topic is named by role; the runtime knows the topic's real name. */
 export type OutputRecord = {
   readonly topic: OutputTopic
+  /** Of a partial: the level that reads it, the base when left out. */
+  readonly level?: number
   /** The explicit partition, or null to let the murmur2 of the key choose one (as the Java client does). */
   readonly partition: number | null
   /** UTF-8 text, raw bytes (a dead letter's original ones), or null for no key. */
@@ -43,7 +45,7 @@ export type OutputRecord = {
   readonly headers?: readonly RecordHeader[]
 }
 
-export type OutputTopic = 'partials' | 'results' | 'enriched' | 'deadLetters'
+export type OutputTopic = 'partials' | 'results' | 'deviceStats' | 'enriched' | 'deadLetters'
 
 /** The atomic statement that a task leaves behind: everything below `offset` is processed and acknowledged. */
 export type Commit = {
@@ -78,6 +80,8 @@ export interface Task {
   readonly position: number
   /** About how many bytes wait for the next capture: past a bound the runtime captures early and holds back records. */
   readonly pendingBytes: number
+  /** Events that wait for the next capture, of one window or of all: past a set number the runtime captures early. */
+  readonly pendingEvents: number
   /** False while records below the committed offset are being replayed; nothing may be captured until then. */
   readonly live: boolean
   /**

@@ -40,12 +40,13 @@ const REJECTION_CODES = Object.keys(CODE_MEANINGS).filter(code => !NOT_REJECTION
 const OUTPUTS: Readonly<Record<OutputTopic, string>> = {
   partials: 'partials',
   results: 'results',
+  deviceStats: 'device_stats',
   enriched: 'enriched',
   deadLetters: 'dead_letters',
 }
 const OUTPUTS_OF: Readonly<Record<Role, readonly OutputTopic[]>> = {
   aggregate: ['partials', 'enriched', 'deadLetters'],
-  reduce: ['results', 'deadLetters'],
+  reduce: ['results', 'deviceStats', 'partials', 'deadLetters'],
 }
 /** Notices of rejections are left out: a capture carries only some of them, and its tally counts them all. */
 const NOTICES = {
@@ -59,8 +60,9 @@ const FAILURES = ['fenced', 'unassigned', 'delivery_failed', 'unreachable', 'ref
  * The metrics of one process, with those of Node and the process itself under their usual names. Every series carries
  * the label `role`, since both roles have partitions 0, 1, … of different topics.
  * @param version of Tidemark, for `tidemark_build_info`
+ * @param nameOf the label of a partition, where a role reads several topics
  */
-export function createMetrics(role: Role, version: string): Metrics {
+export function createMetrics(role: Role, version: string, nameOf: (partition: number) => string = String): Metrics {
   const registry = new Registry()
   registry.setDefaultLabels({ role })
   collectDefaultMetrics({ register: registry })
@@ -68,9 +70,9 @@ export function createMetrics(role: Role, version: string): Metrics {
     .labels(version, process.version)
     .set(1)
   const events = role === 'aggregate' ? eventMetrics(registry) : null
-  const rejections = role === 'aggregate' ? rejectionGauges(registry) : null
+  const rejections = role === 'aggregate' ? rejectionGauges(registry, nameOf) : null
   const flow = flowMetrics(registry, role)
-  const partitions = partitionMetrics(registry)
+  const partitions = partitionMetrics(registry, nameOf)
   // What a former owner of ours still has to say must not begin a series of a partition that is another process's now.
   let owned: ReadonlySet<number> = new Set()
   return {
@@ -133,9 +135,21 @@ function eventMetrics(registry: Registry) {
   }
 }
 
-function rejectionGauges(registry: Registry) {
-  const share = byPartition(registry, 'rejected_share_ratio', 'Share of rejected events over REJECTED_SHARE_WINDOW.')
-  const alarm = byPartition(registry, 'rejected_share_alarm', '1 while that share is above REJECTED_SHARE, else 0.')
+type NameOf = (partition: number) => string
+
+function rejectionGauges(registry: Registry, nameOf: NameOf) {
+  const share = byPartition(
+    registry,
+    nameOf,
+    'rejected_share_ratio',
+    'Share of rejected events over REJECTED_SHARE_WINDOW.',
+  )
+  const alarm = byPartition(
+    registry,
+    nameOf,
+    'rejected_share_alarm',
+    '1 while that share is above REJECTED_SHARE, else 0.',
+  )
   return {
     set: (partition: number, value: number, raised: boolean) => {
       share.set(partition, value)
@@ -163,7 +177,13 @@ function flowMetrics(registry: Registry, role: Role) {
   const assigned = gauge(registry, 'assigned_partitions', 'Partitions that are ours.').labels()
   return {
     sent: (records: readonly { readonly topic: OutputTopic }[]) => {
-      const counts: Record<OutputTopic, number> = { partials: 0, results: 0, enriched: 0, deadLetters: 0 }
+      const counts: Record<OutputTopic, number> = {
+        partials: 0,
+        results: 0,
+        deviceStats: 0,
+        enriched: 0,
+        deadLetters: 0,
+      }
       for (const record of records) counts[record.topic]++
       for (const topic of OUTPUTS_OF[role]) sent.add(OUTPUTS[topic], counts[topic])
     },
@@ -180,14 +200,29 @@ function flowMetrics(registry: Registry, role: Role) {
   }
 }
 
-function partitionMetrics(registry: Registry) {
+function partitionMetrics(registry: Registry, nameOf: NameOf) {
   const gauges = {
-    live: byPartition(registry, 'partition_live', '1 once the state is rebuilt and outputs flow, else 0.'),
-    position: byPartition(registry, 'partition_position', 'The next offset to be processed.'),
-    committed: byPartition(registry, 'partition_committed_offset', 'Everything below it is processed and committed.'),
-    lag: byPartition(registry, 'partition_lag_records', 'Offsets between our position and the end of the log.'),
-    clock: byPartition(registry, 'partition_clock_timestamp_seconds', 'Event time that the partition has reached.'),
-    corrupt: byPartition(registry, 'partition_corrupt_batch_waiting', '1 while it waits at an unreadable batch.'),
+    live: byPartition(registry, nameOf, 'partition_live', '1 once the state is rebuilt and outputs flow, else 0.'),
+    position: byPartition(registry, nameOf, 'partition_position', 'The next offset to be processed.'),
+    committed: byPartition(
+      registry,
+      nameOf,
+      'partition_committed_offset',
+      'Everything below it is processed and committed.',
+    ),
+    lag: byPartition(registry, nameOf, 'partition_lag_records', 'Offsets between our position and the end of the log.'),
+    clock: byPartition(
+      registry,
+      nameOf,
+      'partition_clock_timestamp_seconds',
+      'Event time that the partition has reached.',
+    ),
+    corrupt: byPartition(
+      registry,
+      nameOf,
+      'partition_corrupt_batch_waiting',
+      '1 while it waits at an unreadable batch.',
+    ),
   }
   const corrupt = counter(registry, 'corrupt_batches_total', 'Unreadable record batches that were met.').labels()
   // Offsets, not records: a task need not count what it reads, and its position says it for every topic alike.
@@ -262,20 +297,20 @@ function counters(registry: Registry, name: string, help: string, label: string,
 }
 
 /** A gauge with a series for each of our partitions, made at its first value. */
-function byPartition(registry: Registry, name: string, help: string) {
+function byPartition(registry: Registry, nameOf: NameOf, name: string, help: string) {
   const all = gauge(registry, name, help, ['partition'])
   const bound = new Map<number, Gauge.Internal<string>>()
   return {
     set: (partition: number, value: number): void => {
       let child = bound.get(partition)
       if (child === undefined) {
-        child = all.labels(String(partition))
+        child = all.labels(nameOf(partition))
         bound.set(partition, child)
       }
       child.set(value)
     },
     drop: (partition: number): void => {
-      if (bound.delete(partition)) all.remove(String(partition))
+      if (bound.delete(partition)) all.remove(nameOf(partition))
     },
   }
 }

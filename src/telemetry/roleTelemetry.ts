@@ -13,6 +13,8 @@ export type RoleTelemetryOptions = {
   readonly role: Role
   /** Tidemark's own. */
   readonly version: string
+  /** What a partition is called in metrics; its number by default. */
+  readonly nameOf?: (partition: number) => string
   readonly log: Pick<Log, 'write'>
   /** Where the running partitions stand at this moment; not called before `open`. */
   readonly readings: () => readonly PartitionReading[]
@@ -55,7 +57,7 @@ export class RoleTelemetry {
   constructor(options: RoleTelemetryOptions) {
     const { health, rejectedShare } = options.settings
     this.#options = options
-    this.#metrics = createMetrics(options.role, options.version)
+    this.#metrics = createMetrics(options.role, options.version, options.nameOf)
     this.#health = new Health(health, rejectedShare.limit)
     this.#guard = new RejectionGuard(rejectedShare)
     this.on = this.#listener()

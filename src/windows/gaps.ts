@@ -34,7 +34,7 @@ export function addGap(gaps: readonly Gap[], gap: Gap): Gap[] {
   return all
 }
 
-/** Whether events of the window may be among those lost in the gap. */
-export function gapTouches(gap: Gap, index: number, sizeMs: number, latenessMs: number): boolean {
-  return (index + 1) * sizeMs + latenessMs > gap.clockBefore && index * sizeMs <= gap.untilMs
+/** Whether events of the window [startMs, endMs) may be among those lost in the gap. */
+export function gapTouches(gap: Gap, startMs: number, endMs: number, latenessMs: number): boolean {
+  return endMs + latenessMs > gap.clockBefore && startMs <= gap.untilMs
 }

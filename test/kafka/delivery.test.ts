@@ -47,8 +47,9 @@ async function createTopic(name: string): Promise<void> {
 
 const group = () => `${topic}-group`
 const names = () => ({
-  partials: topic,
+  partials: [topic],
   results: `${topic}-results`,
+  deviceStats: `${topic}-devices`,
   enriched: `${topic}-enriched`,
   deadLetters: `${topic}-dead`,
 })

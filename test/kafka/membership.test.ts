@@ -7,13 +7,20 @@ import { createTopicReader, type TopicReader } from '../../src/kafka/admin.ts'
 import { createBatchSender, type KafkaBatchSender } from '../../src/kafka/batchSender.ts'
 import { createKafka, type KafkaOptions } from '../../src/kafka/client.ts'
 import { createTransactionalDelivery } from '../../src/kafka/delivery.ts'
+import { lanesOfTopic } from '../../src/kafka/lanes.ts'
 import { createMembership, type MembershipOptions } from '../../src/kafka/membership.ts'
 import { withAdmin } from '../../src/kafka/topics.ts'
 import type { Group } from '../../src/runtime/ports.ts'
 import { damageBatch } from './damage.ts'
 
 const SESSION_MS = 6_000
-const TOPIC_NAMES = { partials: 'unused', results: 'unused', enriched: 'unused', deadLetters: 'unused' }
+const TOPIC_NAMES = {
+  partials: ['unused'],
+  results: 'unused',
+  deviceStats: 'unused',
+  enriched: 'unused',
+  deadLetters: 'unused',
+}
 
 let broker: EmbeddedKafka
 let settings: KafkaSettings
@@ -69,7 +76,7 @@ function join(topic: string, options: Partial<MembershipOptions> & { readonly ka
   const member: Group = createMembership({
     kafka: client(kafkaOptions),
     groupId: `${topic}-group`,
-    topic,
+    lanes: lanesOfTopic(topic),
     settings: { sessionTimeoutMs: SESSION_MS },
     onAssigned(epoch, partitions) {
       Object.assign(seen, { epoch, assigned: partitions })
@@ -254,7 +261,7 @@ test('an offset that the log does not hold is told, and nothing is committed in 
 
 test('control records and aborted transactions at the end of a log are passed', async () => {
   const topic = await createTopic(1)
-  const names = { ...TOPIC_NAMES, partials: topic }
+  const names = { ...TOPIC_NAMES, partials: [topic] }
   const delivery = createTransactionalDelivery({
     kafka: client(),
     transactionalId: `${topic}-0`,

@@ -34,6 +34,8 @@ function fresh(over: Record<string, string> = {}) {
     DLQ_TOPIC: `dead-${n}`,
     PARTIALS_TOPIC: `partials-${n}`,
     RESULTS_TOPIC: `results-${n}`,
+    DEVICE_STATS_TOPIC: `devices-${n}`,
+    ROLLUPS: '1m',
     SOURCE_PARTITIONS: '3',
     PARTIALS_PARTITIONS: '2',
     ...over,
@@ -65,7 +67,7 @@ test('topics are created as planned, and a second run finds nothing to do', asyn
   expect(await reader.topicConfig(topics.partials)).toMatchObject({
     'cleanup.policy': 'delete',
     'message.timestamp.type': 'LogAppendTime',
-    'retention.ms': String(partialsRetentionMs(settings)),
+    'retention.ms': String(partialsRetentionMs(settings, { sizeMs: settings.windowSizeMs })),
   })
   expect((await reader.topicConfig(topics.results))['cleanup.policy']).toBe('compact')
   expect((await reader.topicConfig(topics.source))['message.timestamp.type']).toBe('CreateTime')
@@ -137,6 +139,28 @@ test('rewind starts the next generation with its topics and its commits, once', 
   await expect(runCommand(env, { to: 'earliest' }, ['rewind'])).rejects.toMatchObject({ code: 'refused_topic' })
   const third = await runCommand({ ...env, STREAM_GENERATION: '2' }, { to: '0:3,1:0,2:0' }, ['rewind'])
   expect(third.out).toContain('STREAM_GENERATION=3')
+})
+
+test('remove shows what belongs to a generation alone, and deletes that with --yes', async () => {
+  const { env, settings, kafka } = fresh()
+  await ensureTopics(kafka, settings)
+  expect(await runCommand(env, { to: 'earliest' }, ['rewind'])).toMatchObject({ code: 0 })
+  const asked = { generation: '1' }
+  await expect(runCommand(env, asked, ['remove'])).rejects.toMatchObject({ code: 'usage' })
+  const second = { ...env, STREAM_GENERATION: '2' }
+  const { topics } = settings
+  const old = [topics.partials, `${topics.partials}-1m`, topics.results, topics.deviceStats]
+  const shown = await runCommand(second, asked, ['remove'])
+  const named = [...shown.out.matchAll(/^topic ([^:]+):/gm)].map(([, name]) => name)
+  expect(named.sort()).toEqual([...old].sort())
+  expect(shown.out).toContain('nothing was removed')
+  expect(await Promise.all(old.map(reader.partitionCount))).toEqual([2, 2, 2, 2])
+
+  expect(await runCommand(second, { ...asked, yes: true }, ['remove'])).toMatchObject({ code: 0 })
+  expect(await Promise.all(old.map(reader.partitionCount))).toEqual([null, null, null, null])
+  expect(await Promise.all(old.map(name => reader.partitionCount(`${name}-g2`)))).toEqual([2, 2, 2, 2])
+  expect((await runCommand(second, asked, ['remove'])).out).toContain('there is nothing of generation 1')
+  await verifyTopicsForRole(kafka, { ...settings, generation: 2 }, 'reduce')
 })
 
 test('brokers that do not answer are named within about 5 s, also one that accepts and is silent', async () => {

@@ -219,25 +219,28 @@ function refresh(world: World): void {
 
 function hole(world: World): void {
   const { random, broker } = world
-  random.pick([...broker.sources, ...broker.partials]).hole(random.between(1, 3))
+  random.pick([...broker.sources, ...broker.levels.flatMap(({ partials }) => partials)]).hole(random.between(1, 3))
   world.count('hole')
 }
 
-/** Another generation's words and somebody else's bytes in the partials topic. */
+/** Another generation's words, another version's, and somebody else's bytes in the partials topics. */
 function foreign(world: World): void {
   const { random, broker } = world
-  const log = random.pick(broker.partials)
+  const log = random.pick(broker.levels.flatMap(({ partials }) => partials))
   const source = random.pick(broker.sources)
   const p = source.number
   const w = Math.floor(broker.now / 100) * 10 + log.number
   const counter = { c: { web: 7 } }
-  const aggregate = { n: 7, d: counter, l: counter, v: counter, m: [0, 0, 0, 0, 0], i: [0, 0, 0, 0, 0] }
+  const byValue = { d: counter, l: counter, v: counter, g: counter, c: counter, r: counter }
+  const aggregate = { n: 7, ...byValue, m: [0, 0, 0, 0, 0], i: [0, 0, 0, 0, 0] }
+  const counted = { w, p, from: 0, clockAtFrom: 0, through: 999, last: 7, aggregate, coverage: null }
   const totals = { accepted: 7, late: 0, rejected: {} }
   const text = random.pick([
     'what is this?',
-    JSON.stringify({ v: 1, kind: 'partial', g: 2, w, p, from: 0, clockAtFrom: 0, through: 999, last: 7, aggregate }),
+    JSON.stringify({ v: 1, kind: 'partial', g: 1, ...counted }),
+    JSON.stringify({ v: 2, kind: 'partial', g: 2, ...counted }),
     JSON.stringify({
-      v: 1,
+      v: 2,
       kind: 'progress',
       g: 2,
       p,

@@ -88,19 +88,34 @@ export class Log {
 
 /** What the broker tells the judge, at the moment when readers could see it. */
 export type BrokerListener = {
-  published(slot: string, log: Log, record: LogRecord, output: OutputRecord): void
-  committed(slot: string, commit: Commit): void
+  published(sender: Sender, log: Log, record: LogRecord, output: OutputRecord): void
+  committed(sender: Sender, commit: Commit): void
+}
+
+/** Who sends and commits: a stage's partition, of one level where the stage has several. */
+export type Sender = {
+  /** As `aggregate/0`, `reduce/0`, `reduce.1/0`. */
+  readonly name: string
+  readonly stage: 'aggregate' | 'reduce'
+  readonly level: number
+  readonly partition: number
 }
 
 type Producer = { epoch: number; open: Transaction | null }
 
-/** Logs, commits and transactions in memory. A slot is a stage with a partition, as `aggregate/0`. */
+/** What one level of reducers reads and writes, a log for each of its partitions. */
+export type LevelLogs = {
+  readonly partials: Log[]
+  readonly results: Log[]
+  readonly deviceStats: Log[]
+  readonly letters: Log[]
+}
+
+/** Logs, commits and transactions in memory; commits and producers are named as their senders. */
 export class Broker {
   now: number
   readonly sources: Log[] = []
-  readonly partials: Log[] = []
-  readonly results: Log[] = []
-  readonly letters: Log[] = []
+  readonly levels: LevelLogs[] = []
   /** Enriched events and dead letters of events, by source partition. */
   readonly events: Log[] = []
   readonly commits = new Map<string, Commit>()
@@ -113,58 +128,63 @@ export class Broker {
   }
 
   /** A new epoch for the slot's transactional id; the earlier owner's open transaction is aborted. */
-  fence(slot: string): number {
-    const producer = this.#producer(slot)
+  fence({ name }: Sender): number {
+    const producer = this.#producer(name)
     this.#end(producer, 'aborted')
     return ++producer.epoch
   }
 
-  begin(slot: string, epoch: number): void {
-    const producer = this.#current(slot, epoch)
+  begin(sender: Sender, epoch: number): void {
+    const producer = this.#current(sender, epoch)
     if (producer.open !== null) throw new TidemarkError('delivery_failed', 'a transaction is open')
     producer.open = { state: 'open', records: [] }
   }
 
-  sendInTransaction(slot: string, epoch: number, reader: number, outputs: readonly OutputRecord[]): void {
-    const { open } = this.#current(slot, epoch)
+  sendInTransaction(sender: Sender, epoch: number, outputs: readonly OutputRecord[]): void {
+    const { open } = this.#current(sender, epoch)
     if (open === null) throw new TidemarkError('delivery_failed', 'no transaction has begun')
     for (const output of outputs) {
-      const log = this.#logOf(output, reader)
+      const log = this.#logOf(output, sender)
       const record = log.append(bytesOf(output), this.now, this.now, open)
       open.records.push({ log, record, output })
     }
   }
 
-  commitTransaction(slot: string, epoch: number, commit: Commit): void {
-    const producer = this.#current(slot, epoch)
+  commitTransaction(sender: Sender, epoch: number, commit: Commit): void {
+    const producer = this.#current(sender, epoch)
     const { open } = producer
     if (open === null) throw new TidemarkError('delivery_failed', 'no transaction has begun')
     this.#end(producer, 'committed')
-    this.commits.set(slot, commit)
-    for (const { log, record, output } of open.records) this.#on.published(slot, log, record, output)
-    this.#on.committed(slot, commit)
+    this.commits.set(sender.name, commit)
+    for (const { log, record, output } of open.records) this.#on.published(sender, log, record, output)
+    this.#on.committed(sender, commit)
   }
 
-  send(slot: string, reader: number, outputs: readonly OutputRecord[]): void {
+  send(sender: Sender, outputs: readonly OutputRecord[]): void {
     for (const output of outputs) {
-      const log = this.#logOf(output, reader)
-      this.#on.published(slot, log, log.append(bytesOf(output), this.now, this.now, null), output)
+      const log = this.#logOf(output, sender)
+      this.#on.published(sender, log, log.append(bytesOf(output), this.now, this.now, null), output)
     }
   }
 
-  commit(slot: string, commit: Commit): void {
-    this.commits.set(slot, commit)
-    this.#on.committed(slot, commit)
+  commit(sender: Sender, commit: Commit): void {
+    this.commits.set(sender.name, commit)
+    this.#on.committed(sender, commit)
   }
 
   /** Results and dead letters lie in one partition for each reducer: their keys never mix. */
-  #logOf(output: OutputRecord, reader: number): Log {
-    if (output.topic === 'partials') return this.partials[output.partition as number] as Log
+  #logOf(output: OutputRecord, { level, partition }: Sender): Log {
+    if (output.topic === 'partials') return this.#level(output.level ?? 0).partials[output.partition as number] as Log
     if (output.topic === 'enriched' || headerOf(output, 'source.topic') === 'source') {
-      this.events[reader] ??= new Log('events', reader)
-      return this.events[reader]
+      this.events[partition] ??= new Log('events', partition)
+      return this.events[partition]
     }
-    return (output.topic === 'results' ? this.results : this.letters)[reader] as Log
+    const logs = this.#level(level)
+    return (output.topic === 'deadLetters' ? logs.letters : logs[output.topic])[partition] as Log
+  }
+
+  #level(level: number): LevelLogs {
+    return this.levels[level] as LevelLogs
   }
 
   #producer(slot: string): Producer {
@@ -176,9 +196,9 @@ export class Broker {
     return producer
   }
 
-  #current(slot: string, epoch: number): Producer {
-    const producer = this.#producer(slot)
-    if (producer.epoch !== epoch) throw new TidemarkError('fenced', `epoch ${epoch} of ${slot} is over`)
+  #current({ name }: Sender, epoch: number): Producer {
+    const producer = this.#producer(name)
+    if (producer.epoch !== epoch) throw new TidemarkError('fenced', `epoch ${epoch} of ${name} is over`)
     return producer
   }
 

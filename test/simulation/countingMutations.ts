@@ -1,12 +1,12 @@
-import { AGGREGATE, HELD, type Mutation, OUTPUTS, REDUCE, START } from './mutation.ts'
+import { AGGREGATE, HELD, type Mutation, OPEN, OUTPUTS, REDUCE, START } from './mutation.ts'
 
 /** What partials say, and how a new owner comes to say the same. */
 export const COUNTING: readonly Mutation[] = [
   {
     rule: 'Of the partials of one (p, from) the one with the greatest through wins',
     file: HELD,
-    find: 'else if (partial.through > other.through) parts[at] = partial',
-    replace: 'else if (partial.through !== other.through) parts[at] = partial',
+    find: 'else if (partial.through > other.through) {',
+    replace: 'else if (partial.through !== other.through) {',
     seeds: 3000,
     expects: ['coverage', 'revision-grows', 'totals'],
   },
@@ -29,7 +29,7 @@ export const COUNTING: readonly Mutation[] = [
   {
     rule: 'Sub-chunks that overlap are admitted in the coverage',
     file: HELD,
-    find: 'if (part.from < coverage.through) coverage.twice.push([part.from, coverage.through])',
+    find: 'if (part.from < through) twice.push([part.from, through])',
     replace: '',
     seeds: 4000,
     expects: ['coverage'],
@@ -37,7 +37,7 @@ export const COUNTING: readonly Mutation[] = [
   {
     rule: 'A sub-chunk inside a greater partial adds nothing',
     file: HELD,
-    find: 'if (part.through <= coverage.through) continue',
+    find: 'if (part.through <= through) continue',
     replace: '',
     seeds: 4000,
     expects: ['coverage'],
@@ -184,9 +184,9 @@ export const REPLAY: readonly Mutation[] = [
   },
   {
     rule: 'Below the committed offset no window becomes dirty: one closed before may be rebuilt in part only',
-    file: AGGREGATE,
-    find: '        if (!window.dirty) {',
-    replace: '      }\n      {\n        if (!window.dirty) {',
+    file: OPEN,
+    find: 'if (told) return 0',
+    replace: '',
     seeds: 2000,
     expects: ['partial-true'],
   },

@@ -1,6 +1,6 @@
+import type { Level } from '../../src/windows/levels.ts'
 import { check } from './failure.ts'
 import type { Judge, SeenProgress } from './judge.ts'
-import { WINDOW_MS } from './plan.ts'
 
 /** How much of each source a final result held, and which sources were only proven silent. */
 type Final = {
@@ -10,13 +10,15 @@ type Final = {
   readonly expected: number
 }
 
-/** Judges what reducers call final and forget: all sources must have passed it, or be silent for long enough. */
+/** Judges what one level's reducers call final and forget: all sources must have passed it, or be silent for long enough. */
 export class FinalityJudge {
   readonly #judge: Judge
+  readonly #level: Level
   readonly #finals: Final[] = []
 
-  constructor(judge: Judge) {
+  constructor(judge: Judge, level: Level) {
     this.#judge = judge
+    this.#level = level
   }
 
   /**
@@ -27,7 +29,7 @@ export class FinalityJudge {
   justify(r: number, what: string, position: number, untilMs: number): { expected: number; silent: Set<number> } {
     const latest = new Map<number, SeenProgress>()
     let expected = 0
-    for (const seen of this.#judge.progress[r] ?? []) {
+    for (const seen of this.#judge.progressOf(this.#level.number, r)) {
       if (seen.position >= position) continue
       expected = Math.max(expected, seen.of)
       const known = latest.get(seen.p)
@@ -51,18 +53,22 @@ export class FinalityJudge {
   /** A reducer's marks move only when the windows up to them are closed, and corrections are no longer taken. */
   moved(r: number, position: number, from: Marks, to: Marks): void {
     const { latenessMs, horizonMs } = this.#judge.plan
-    const what = `commit ${position} of reducer ${r}`
+    const what = `commit ${position} of reducer ${r}, level ${this.#level.number}`
     check('monotone-final', to.final >= from.final && to.dropped >= from.dropped, () => {
       return `${what}: final ${from.final} -> ${to.final}, dropped ${from.dropped} -> ${to.dropped}`
     })
-    if (to.final > from.final) this.justify(r, what, position, (to.final + 1) * WINDOW_MS + latenessMs)
+    if (to.final > from.final) this.justify(r, what, position, this.#endMs(to.final) + latenessMs)
     if (to.dropped === from.dropped) return
-    this.justify(r, `${what} (forgetting)`, position, (to.dropped + 1) * WINDOW_MS + latenessMs + horizonMs)
+    this.justify(r, `${what} (forgetting)`, position, this.#endMs(to.dropped) + latenessMs + horizonMs)
+  }
+
+  #endMs(window: number): number {
+    return window * this.#level.hopMs + this.#level.sizeMs
   }
 
   final(r: number, what: string, window: number, through: Final['through'], position: number): void {
-    const endMs = (window + 1) * WINDOW_MS + this.#judge.plan.latenessMs
-    this.#finals.push({ window, through, ...this.justify(r, what, position, endMs) })
+    const untilMs = this.#endMs(window) + this.#judge.plan.latenessMs
+    this.#finals.push({ window, through, ...this.justify(r, what, position, untilMs) })
   }
 
   /** A final result lacks only events of sources that were silent or not yet known. */

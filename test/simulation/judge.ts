@@ -1,14 +1,16 @@
+import type { DeviceStats, Result } from '../../src/results/result.ts'
 import type { Commit, OutputRecord } from '../../src/tasks/task.ts'
-import type { BrokerListener, Log, LogRecord } from './broker.ts'
+import type { BrokerListener, Log, LogRecord, Sender } from './broker.ts'
 import { EventJudge, headerOf } from './eventJudge.ts'
 import { check } from './failure.ts'
 import { IDLE_MS, type Plan } from './plan.ts'
 import { ResultJudge } from './resultJudge.ts'
-import { type Counts, type Fold, type History, type Made, sameCounts, sumsOf, Truth } from './truth.ts'
+import { RollupJudge } from './rollupJudge.ts'
+import { type Counts, type Fold, type History, type Made, type Sums, sameCounts, sumsOf, Truth } from './truth.ts'
 
 export type Range = { readonly from: number; readonly through: number }
 
-/** Progress as a reducer can read it. */
+/** Progress as a reducer of some level can read it. */
 export type SeenProgress = {
   readonly position: number
   readonly p: number
@@ -18,9 +20,18 @@ export type SeenProgress = {
   /** min(asOf, the broker's time), or -1 when it claims no silence. */
   readonly silentAt: number
   readonly gaps: History
+  /** Gaps of the source partitions that a level below speaks for. */
+  readonly passed: readonly GapJson[]
 }
 
 type CounterJson = { c: Counts; o?: [number, string] }
+export type AggregateJson = Record<'d' | 'l' | 'v' | 'g' | 'c' | 'r', CounterJson> & {
+  n: number
+  m: number[]
+  i: number[]
+  h?: number[]
+}
+export type CoveredJson = { p: number; from: number; clockAtFrom: number; through: number }
 export type PartialJson = {
   w: number
   p: number
@@ -28,10 +39,11 @@ export type PartialJson = {
   clockAtFrom: number
   through: number
   last: number
-  aggregate: { n: number; d: CounterJson; l: CounterJson; v: CounterJson; m: number[]; i: number[] }
+  aggregate: AggregateJson
+  coverage: CoveredJson[] | null
 }
-type GapJson = { from: number; to: number }
-type ProgressJson = {
+export type GapJson = { p: number; from: number; to: number }
+export type ProgressJson = {
   p: number
   of: number
   through: number
@@ -52,14 +64,17 @@ export class Judge implements BrokerListener {
   readonly events: EventJudge
   /** What partials told, by window and source, in the order in which they became readable. */
   readonly told = new Map<string, Range[]>()
-  readonly progress: SeenProgress[][] = []
+  readonly rollups: RollupJudge
+  /** By level and partition. */
+  readonly #progress: SeenProgress[][][] = []
   readonly #positions = new Map<string, number>()
 
   constructor(plan: Plan) {
     this.plan = plan
     this.results = new ResultJudge(this)
     this.events = new EventJudge(plan)
-    for (let r = 0; r < plan.reducers; r++) this.progress.push([])
+    for (const _ of plan.levels) this.#progress.push(Array.from({ length: plan.reducers }, () => []))
+    this.rollups = new RollupJudge(this)
   }
 
   addPartition(log: Log): void {
@@ -70,28 +85,50 @@ export class Judge implements BrokerListener {
     return this.truths[p] as Truth
   }
 
-  published(_slot: string, log: Log, record: LogRecord, output: OutputRecord): void {
+  progressOf(level: number, r: number): SeenProgress[] {
+    return this.#progress[level]?.[r] ?? []
+  }
+
+  published(sender: Sender, log: Log, record: LogRecord, output: OutputRecord): void {
     if (output.topic === 'enriched' || headerOf(output, 'source.topic') === 'source') {
       this.events.published(this.truth(Number(headerOf(output, 'source.partition'))), output)
       return
     }
     const json = JSON.parse(decoder.decode(record.value as Uint8Array))
-    if (output.topic === 'results') this.results.published(log.number, json)
-    else if (output.topic === 'deadLetters') {
-      this.results.lettered(log.number, json, Number(headerOf(output, 'source.offset')))
-    } else if (json.kind === 'partial') this.#partial(log.number, json)
+    if (sender.stage === 'reduce') this.#reducerPublished(sender, log, record, output, json)
+    else if (json.kind === 'partial') this.#partial(log.number, json)
     else this.#progressed(log.number, json, record)
   }
 
-  committed(slot: string, commit: Commit): void {
-    const [stage, number] = slot.split('/')
+  #reducerPublished(sender: Sender, log: Log, record: LogRecord, output: OutputRecord, json: unknown): void {
+    const position = record.offset
+    if (output.topic === 'results') {
+      if (sender.level === 0) this.results.published(log.number, json as Result)
+      this.rollups.published(sender, json as Result)
+    } else if (output.topic === 'deviceStats') this.rollups.toldDevices(sender, json as DeviceStats)
+    else if (output.topic === 'deadLetters') {
+      if (sender.level > 0) this.rollups.lettered(sender, json as PartialJson)
+      else this.results.lettered(log.number, json as PartialJson, Number(headerOf(output, 'source.offset')))
+    } else {
+      const message = json as { kind: string }
+      const to = { level: output.level ?? 0, r: log.number, position }
+      if (message.kind === 'partial') this.rollups.handedUp(sender, to, json as PartialJson)
+      else this.rollups.progressed(sender, to, json as ProgressJson)
+    }
+  }
+
+  committed(sender: Sender, commit: Commit): void {
+    const { name: slot, stage, level, partition } = sender
     const before = this.#positions.get(slot) ?? 0
     this.#positions.set(slot, commit.offset)
     // With transactions an earlier owner cannot commit any more once its successor has read the commit.
     const backwards = commit.offset < before && (stage === 'reduce' || this.plan.exactlyOnce)
     check('commit-goes-on', !backwards, () => `${slot} committed ${commit.offset} after ${before}`)
-    if (stage === 'aggregate') this.#aggregatorCommitted(Number(number), commit)
-    else this.results.committed(Number(number), commit)
+    if (stage === 'aggregate') this.#aggregatorCommitted(partition, commit)
+    else {
+      if (level === 0) this.results.committed(partition, commit)
+      this.rollups.committed(sender, commit)
+    }
   }
 
   #partial(r: number, partial: PartialJson): void {
@@ -120,9 +157,11 @@ export class Judge implements BrokerListener {
       [aggregate.d, sums.devices],
       [aggregate.l, sums.locales],
       [aggregate.v, sums.versions],
+      [aggregate.g, sums.categories],
+      [aggregate.c, sums.countries],
+      [aggregate.r, sums.regions],
     ] as const) {
-      const told = stored.o === undefined ? stored.c : { ...stored.c, '(other)': stored.o[0] }
-      this.checkDimension(name, what, told, expected)
+      this.checkDimension(name, what, countsOf(stored), expected)
     }
     check(name, sameCounts(named(aggregate.m), sums.missing), () => `${what}: missing ${aggregate.m}`)
     check(name, sameCounts(named(aggregate.i), sums.invalid), () => `${what}: invalid ${aggregate.i}`)
@@ -130,11 +169,11 @@ export class Judge implements BrokerListener {
   }
 
   /** Counts by value; past the bound the kept ones are exact and the rest is summed up. */
-  checkDimension(name: string, what: string, told: Counts, expected: Counts): void {
+  checkDimension(name: string, what: string, told: Readonly<Counts>, expected: Counts): void {
     const limit = this.plan.maxDimensionValues
-    const { '(other)': other = 0, ...kept } = told
+    const { '(other)': other = 0, ...kept } = told as Counts
     const keys = Object.keys(kept)
-    const sum = (counts: Counts) => Object.values(counts).reduce((total, count) => total + count, 0)
+    const sum = (counts: Readonly<Counts>) => Object.values(counts).reduce((total, count) => total + count, 0)
     const whole = Object.keys(expected).length <= limit
     const same = whole
       ? sameCounts(told, expected)
@@ -143,6 +182,23 @@ export class Judge implements BrokerListener {
         sum(told) === sum(expected) &&
         other > 0
     check(name, same, () => `${what}: ${JSON.stringify(told)}, not ${JSON.stringify(expected)}`)
+  }
+
+  /** All counts of a result; tells whether each dimension has few enough values for all to be kept. */
+  checkStats(name: string, what: string, result: Result, sums: Sums): boolean {
+    const dimensions = [
+      [result.device_stats, sums.devices],
+      [result.location_stats, sums.locales],
+      [result.app_version_stats, sums.versions],
+      [result.version_category_stats, sums.categories],
+      [result.country_stats, sums.countries],
+      [result.region_stats, sums.regions],
+    ] as const
+    for (const [told, expected] of dimensions) this.checkDimension(name, what, told, expected)
+    check(name, sameCounts(result.hour_stats, sums.hours), () => `${what}: hours ${JSON.stringify(result.hour_stats)}`)
+    check(name, sameCounts(result.quality.missing, sums.missing), () => `${what}: missing`)
+    check(name, sameCounts(result.quality.invalid, sums.invalid), () => `${what}: invalid`)
+    return dimensions.every(([, counts]) => Object.keys(counts).length <= this.plan.maxDimensionValues)
   }
 
   #progressed(r: number, progress: ProgressJson, record: LogRecord): void {
@@ -158,7 +214,8 @@ export class Judge implements BrokerListener {
     fold.toldBelow[r] = Math.max(fold.toldBelow[r] ?? 0, below)
     const silentAt = idleAsOf === null ? -1 : Math.min(idleAsOf, record.appendedAt)
     if (idleAsOf !== null && !this.plan.jumps) this.#checkIdle(what, truth, through, idleAsOf)
-    this.progress[r]?.push({ position: record.offset, p, of, through, clock, silentAt, gaps: fold.history })
+    const passed = progress.gaps
+    this.progressOf(0, r).push({ position: record.offset, p, of, through, clock, silentAt, gaps: fold.history, passed })
   }
 
   /** Nothing was appended for IDLE_TIMEOUT before `asOf`, and all that was appended lies below `through`. */
@@ -218,11 +275,16 @@ export class Judge implements BrokerListener {
   }
 }
 
-export function historyOf(gaps: readonly GapJson[]): History {
+export function historyOf(gaps: readonly { readonly from: number; readonly to: number }[]): History {
   return gaps.map(({ from, to }) => [from, to] as const)
 }
 
-function named(counts: readonly number[]): Counts {
+/** With what was not kept, as results tell it. */
+export function countsOf({ c, o }: CounterJson): Counts {
+  return o === undefined ? c : { ...c, '(other)': o[0] }
+}
+
+export function named(counts: readonly number[]): Counts {
   const byName: Counts = {}
   counts.forEach((count, i) => {
     if (count > 0) byName[FIELDS[i] as string] = count

@@ -1,6 +1,7 @@
 import { COUNTING, DAMAGE, EVENTS, REPLAY } from './countingMutations.ts'
 import { AGGREGATE, type Mutation, REDUCE_START, RUNNER, START } from './mutation.ts'
 import { FINALITY, REDUCING } from './reducingMutations.ts'
+import { ROLLUPS } from './rollupMutations.ts'
 
 export type { Mutation } from './mutation.ts'
 
@@ -181,6 +182,7 @@ export const mutations: readonly Mutation[] = [
   ...TELLING,
   ...FINALITY,
   ...REDUCING,
+  ...ROLLUPS,
   ...REFUSING,
 ]
 

@@ -2,7 +2,7 @@ import { TidemarkError } from '../../src/errors.ts'
 import { PartitionRunner } from '../../src/runtime/partitionRunner.ts'
 import type { PartitionPorts } from '../../src/runtime/ports.ts'
 import type { Commit, LogRange, OutputRecord, Task, TaskFactory } from '../../src/tasks/task.ts'
-import type { Broker, Log, SimulatedBatch } from './broker.ts'
+import type { Broker, Log, Sender, SimulatedBatch } from './broker.ts'
 import { FLUSH_MAX_BYTES, IDLE_MS } from './plan.ts'
 
 /** A call of an owner that only the scheduler can end. Its effect and its answer are two steps. */
@@ -20,10 +20,7 @@ export type Call = {
 }
 
 /** A partition of a stage, and who owned it. */
-export type Slot = {
-  readonly name: string
-  readonly stage: 'aggregate' | 'reduce'
-  readonly partition: number
+export type Slot = Sender & {
   readonly log: Log
   readonly transactional: boolean
   factory: TaskFactory<Task>
@@ -82,7 +79,9 @@ export class Owner {
       factory: options.slot.factory,
       ports: this.#ports(),
       idleTimeoutMs: IDLE_MS,
-      flushMaxBytes: FLUSH_MAX_BYTES,
+      // A reducer's results are many events' worth.
+      flushMaxBytes: options.slot.stage === 'reduce' ? 10 * FLUSH_MAX_BYTES : FLUSH_MAX_BYTES,
+      flushMaxEvents: 0,
       now: () => this.now(),
       sleep: () => this.#call('sleep', () => undefined),
       sourcePartitions: () => this.knownPartitions,
@@ -180,7 +179,7 @@ export class Owner {
     const { name, transactional, log } = slot
     return {
       fence: async () => {
-        const epoch = await this.#call('fence', () => (transactional ? broker.fence(name) : 0))
+        const epoch = await this.#call('fence', () => (transactional ? broker.fence(slot) : 0))
         this.#epoch = epoch
       },
       readCommit: () => {
@@ -193,7 +192,7 @@ export class Owner {
       readLogRange: () => this.#call('readLogRange', () => ({ start: log.start, end: log.end })),
       begin: () => {
         const epoch = this.#epoch
-        return this.#call('begin', () => (transactional ? broker.begin(name, epoch) : undefined))
+        return this.#call('begin', () => (transactional ? broker.begin(slot, epoch) : undefined))
       },
       // The epoch is that of the call: what arrives late at the broker bears the old one.
       send: records => {
@@ -219,20 +218,20 @@ export class Owner {
   /** Sends records, or some of them: what reached the broker of a send that failed. */
   send(records: readonly OutputRecord[], epoch = this.#epoch): void {
     const { broker, slot } = this.#options
-    if (slot.transactional) broker.sendInTransaction(slot.name, epoch, slot.partition, records)
-    else broker.send(slot.name, slot.partition, records)
+    if (slot.transactional) broker.sendInTransaction(slot, epoch, records)
+    else broker.send(slot, records)
   }
 
   #commit(commit: Commit, epoch: number): void {
     const { broker, slot, acceptsZombie } = this.#options
     if (slot.transactional) {
-      broker.commitTransaction(slot.name, epoch, commit)
+      broker.commitTransaction(slot, epoch, commit)
       return
     }
     if (slot.current !== this && !acceptsZombie()) {
       throw new TidemarkError('fenced', 'the generation of this member is over')
     }
-    broker.commit(slot.name, commit)
+    broker.commit(slot, commit)
   }
 }
 

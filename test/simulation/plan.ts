@@ -1,9 +1,13 @@
+import { leastMaxWindows } from '../../src/tasks/reduceStart.ts'
+import { type Level, levelsOf } from '../../src/windows/levels.ts'
 import { Random } from './random.ts'
 
 /** Windows of 10 ms, so that few records meet many boundaries. */
 export const WINDOW_MS = 10
 export const SKEW_MS = 30
 export const IDLE_MS = 20
+/** Few users have two logins as near to each other as this, and few have all of them. */
+export const SESSION_GAP_MS = 20
 export const MAX_EVENT_BYTES = 200
 export const MAX_LETTER_BYTES = 10_000
 /** What about ten events come to. */
@@ -26,8 +30,12 @@ export type Plan = {
   readonly chunkSize: number
   readonly latenessMs: number
   readonly horizonMs: number
-  readonly maxWindows: number
+  /** How many windows more than a level needs it may hold; infinity bounds nothing. */
+  readonly spareWindows: number
   readonly maxDimensionValues: number
+  /** The base and the levels of longer windows. */
+  readonly levels: readonly Level[]
+  readonly userSample: number
   readonly required: readonly string[]
   readonly exactlyOnce: boolean
   /** How often a commit of an owner that is no longer the group's is accepted (at least once). */
@@ -58,6 +66,27 @@ export type Plan = {
 }
 
 const DAMAGE_STREAM = 1_000_003
+const LEVELS_STREAM = 2_000_003
+
+/** Drawn apart, so that all else of a seed stays what it was. */
+function levelsFor(seed: number): Pick<Plan, 'levels' | 'userSample'> {
+  const random = new Random(seed + LEVELS_STREAM)
+  const rollupsMs = random.chance(0.5) ? [30] : []
+  if (rollupsMs.length > 0 && random.chance(0.4)) rollupsMs.push(random.pick([60, 90]))
+  const overBase = { sizeMs: 40, hopMs: 20 }
+  const overRollup = { sizeMs: 120, hopMs: 30 }
+  const sliding = rollupsMs.length > 0 && random.chance(0.3) ? overRollup : overBase
+  const slidingWindows = random.chance(0.2) ? [sliding] : []
+  return {
+    levels: levelsOf({ windowSizeMs: WINDOW_MS, rollupsMs, slidingWindows }),
+    userSample: random.pick([16, 4]),
+  }
+}
+
+/** MAX_WINDOWS of a level: all need the same, but not every run may give each as much room as the base has. */
+export function maxWindowsOf({ horizonMs, spareWindows }: Plan, level: Level): number {
+  return leastMaxWindows({ level, correctionHorizonMs: horizonMs }) + spareWindows
+}
 
 export function planOf(seed: number): { readonly plan: Plan; readonly random: Random } {
   const random = new Random(seed)
@@ -67,7 +96,6 @@ export function planOf(seed: number): { readonly plan: Plan; readonly random: Ra
   const jitterMs = random.pick([0, 0, 3, 8])
   // Drawn apart, so that all else of a seed stays what it was.
   const damage = new Random(seed + DAMAGE_STREAM).chance(0.08)
-  const finalWindows = Math.ceil(horizonMs / WINDOW_MS) + 1
   const calm = random.chance(0.15)
   const plan: Plan = {
     seed,
@@ -79,7 +107,7 @@ export function planOf(seed: number): { readonly plan: Plan; readonly random: Ra
     chunkSize: random.between(4, 16),
     latenessMs,
     horizonMs,
-    maxWindows: random.chance(0.3) ? finalWindows + random.between(1, 3) : Number.POSITIVE_INFINITY,
+    spareWindows: random.chance(0.3) ? random.between(1, 3) - 1 : Number.POSITIVE_INFINITY,
     maxDimensionValues: random.chance(0.2) ? 2 : 100,
     required: random.chance(0.2) ? ['user_id', 'timestamp', 'locale'] : ['user_id', 'timestamp'],
     exactlyOnce: random.chance(0.5),
@@ -100,6 +128,7 @@ export function planOf(seed: number): { readonly plan: Plan; readonly random: Ra
     lastPartitionStarts: random.pick([1, 1, 0.2, 0.02]),
     knowsAll: random.pick([1, 0.7, 0.4]),
     refusal: random.chance(0.08),
+    ...levelsFor(seed),
   }
   return { plan, random }
 }

@@ -5,6 +5,8 @@ import { IDLE_MS } from './plan.ts'
 import type { World } from './world.ts'
 
 const MOST_ROUNDS = 300
+/** How far time goes on at once: far enough to be silent all the while. */
+const STEP_MS = 3 * IDLE_MS
 /** More than any log here has. */
 const MOST_BATCHES = 50
 
@@ -24,9 +26,11 @@ export async function quiesce(world: World, timePasses: boolean): Promise<void> 
   await untilStill(world)
   if (!timePasses) return
   const { plan, broker } = world
-  const until = Math.max(broker.now, world.latestEventMs) + plan.latenessMs + plan.horizonMs + 5 * IDLE_MS
+  const longest = Math.max(...plan.levels.map(({ sizeMs }) => sizeMs))
+  const kept = longest + plan.latenessMs + plan.horizonMs
+  const until = Math.max(broker.now, world.latestEventMs) + kept + 2 * STEP_MS
   while (broker.now < until) {
-    broker.now += IDLE_MS
+    broker.now += STEP_MS
     for (const slot of world.slots) {
       slot.current?.look()
       if (slot.current !== null) await answerAll(world, slot.current)
@@ -75,7 +79,8 @@ function stateOf(world: World): string {
   const places = world.slots.map(({ name, log, current }) => {
     return `${current?.id} ${current?.runner.task?.position} ${log.end} ${world.broker.commits.get(name)?.metadata}`
   })
-  return [...places, ...world.broker.results.map(log => log.end), ...world.broker.letters.map(log => log.end)].join(';')
+  const logs = world.broker.levels.flatMap(({ results, letters }) => [...results, ...letters])
+  return [...places, ...logs.map(log => log.end)].join(';')
 }
 
 /** Every owner has read all there is. */

@@ -1,10 +1,10 @@
-import { IDLE, type Mutation, REDUCE } from './mutation.ts'
+import { IDLE, type Mutation, REDUCE, SOURCES } from './mutation.ts'
 
 /** When windows are final and forgotten, and what a reducer keeps. */
 export const FINALITY: readonly Mutation[] = [
   {
     rule: "Silence counts no further than the broker's clock",
-    file: REDUCE,
+    file: SOURCES,
     find: 'Math.max(clock, Math.min(idleAsOf, source.appendedAt))',
     replace: 'Math.max(clock, idleAsOf)',
     seeds: 3000,
@@ -36,7 +36,7 @@ export const FINALITY: readonly Mutation[] = [
   },
   {
     rule: 'A reducer expects the greatest number of sources that any has told of',
-    file: REDUCE,
+    file: SOURCES,
     find: 'this.#expected = Math.max(this.#expected, progress.of)',
     replace: 'this.#expected = progress.of',
     seeds: 4000,
@@ -45,14 +45,14 @@ export const FINALITY: readonly Mutation[] = [
   {
     rule: 'The number of sources that a reducer waits for survives a restart',
     file: REDUCE,
-    find: 'this.#expected = start.sourcePartitions',
-    replace: 'this.#expected = 0',
+    find: 'new Sources(start.sourcePartitions)',
+    replace: 'new Sources(0)',
     seeds: 8000,
     expects: ['final-justified'],
   },
   {
     rule: 'A source that has told nothing keeps every window open',
-    file: REDUCE,
+    file: SOURCES,
     find: 'if (source === undefined) return Number.NEGATIVE_INFINITY',
     replace: 'if (source === undefined) continue',
     seeds: 1000,
@@ -60,7 +60,7 @@ export const FINALITY: readonly Mutation[] = [
   },
   {
     rule: 'Of two progress records the one that reaches further counts',
-    file: REDUCE,
+    file: SOURCES,
     find: 'return through > other || (through === other && a.position >= b.position)',
     replace: 'return a.position >= b.position',
     seeds: 6000,
@@ -69,16 +69,16 @@ export const FINALITY: readonly Mutation[] = [
   {
     rule: 'A window turns final only when all sources have passed its end and the lateness',
     file: REDUCE,
-    find: 'const closed = closedThrough(clock, windowSizeMs, allowedLatenessMs)',
-    replace: 'const closed = closedThrough(clock, windowSizeMs, 0)',
+    find: 'const closed = closedIn(level, this.#leastClock(), allowedLatenessMs)',
+    replace: 'const closed = closedIn(level, this.#leastClock(), 0)',
     seeds: 500,
     expects: ['final-justified'],
   },
   {
     rule: 'A window that turns final is told, also without a new event',
     file: REDUCE,
-    find: 'if (window.dirty || turnsFinal) outputs',
-    replace: 'if (window.dirty) outputs',
+    find: 'const tells = window.dirty || turnsFinal',
+    replace: 'const tells = window.dirty',
     seeds: 300,
     expects: ['final-comes-and-stays'],
   },
@@ -109,8 +109,8 @@ export const FINALITY: readonly Mutation[] = [
   {
     rule: 'Windows are kept for CORRECTION_HORIZON beyond final',
     file: REDUCE,
-    find: 'closedThrough(this.#leastClock(), windowSizeMs, allowedLatenessMs + correctionHorizonMs)',
-    replace: 'closedThrough(this.#leastClock(), windowSizeMs, allowedLatenessMs)',
+    find: 'closedIn(level, this.#leastClock(), allowedLatenessMs + correctionHorizonMs)',
+    replace: 'closedIn(level, this.#leastClock(), allowedLatenessMs)',
     seeds: 500,
     expects: ['final-justified'],
   },
@@ -176,7 +176,7 @@ export const REDUCING: readonly Mutation[] = [
   {
     rule: 'replayFrom lies at or before the latest progress of every source',
     file: REDUCE,
-    find: 'for (const source of this.#sources.values()) replayFrom = Math.min(replayFrom, source.heldFrom)\n',
+    find: 'replayFrom = Math.min(replayFrom, this.#sources.heldFrom ?? replayFrom)\n',
     replace: '',
     seeds: 8000,
     expects: ['dead-letters-true', 'coverage', 'final-comes-and-stays', 'final-justified', 'loss-admitted'],

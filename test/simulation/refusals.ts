@@ -1,9 +1,11 @@
 import { type ErrorCode, TidemarkError } from '../../src/errors.ts'
+import type { Level } from '../../src/windows/levels.ts'
 import { deliverNext } from './delivery.ts'
+import { aggregateFactory, CONFIG_HASH, reduceFactory } from './factories.ts'
 import { check } from './failure.ts'
 import { messageOf, type Slot } from './owner.ts'
 import { answerAll } from './quiesce.ts'
-import { aggregateFactory, CONFIG_HASH, reduceFactory, type World } from './world.ts'
+import type { World } from './world.ts'
 
 /** A way to make going on a silent reset. `spoil` tells false when the run does not allow it. */
 type Spoiling = {
@@ -37,7 +39,7 @@ export async function refuse(world: World): Promise<void> {
   for (const owner of slot.owners) world.kill(owner)
   world.lateCalls.length = 0
   // What the killed owner had open would hide records from the next one.
-  if (slot.transactional) world.broker.fence(slot.name)
+  if (slot.transactional) world.broker.fence(slot)
   if (!spoiling.spoil(world, slot)) return
   world.count(`refusal: ${spoiling.name}, ${spoiling.stage}`)
   world.trace?.(`    ${slot.name}: ${spoiling.name}`)
@@ -64,8 +66,9 @@ function resetCommit({ broker, random }: World, { name, log }: Slot): boolean {
 }
 
 function changeConfig({ plan }: World, slot: Slot): boolean {
-  const factory = slot.stage === 'aggregate' ? aggregateFactory : reduceFactory
-  slot.factory = factory(plan, `not ${CONFIG_HASH}`)
+  const other = `not ${CONFIG_HASH}`
+  const level = plan.levels[slot.level] as Level
+  slot.factory = slot.stage === 'aggregate' ? aggregateFactory(plan, other) : reduceFactory(plan, other, level)
   return true
 }
 

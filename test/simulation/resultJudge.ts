@@ -1,40 +1,26 @@
+import type { Coverage, Result } from '../../src/results/result.ts'
 import type { Commit } from '../../src/tasks/task.ts'
+import type { Level } from '../../src/windows/levels.ts'
 import { check } from './failure.ts'
 import { FinalityJudge, type Marks } from './finality.ts'
 import type { Judge, PartialJson, Range } from './judge.ts'
 import { WINDOW_MS } from './plan.ts'
-import { type Counts, type History, type Made, sameCounts, sumsOf } from './truth.ts'
-
-type CoverageJson = { from: number; clock_at_from: string; through: number; gaps?: [number, number][] }
-type ResultJson = {
-  generation: number
-  window: { start: string }
-  status: 'provisional' | 'final' | 'corrected'
-  revision: number
-  exact: boolean
-  batch_size: number
-  device_stats: Counts
-  location_stats: Counts
-  app_version_stats: Counts
-  quality: { missing: Counts; invalid: Counts }
-  coverage: Record<string, CoverageJson>
-}
+import { Standing } from './standing.ts'
+import { type History, type Made, sumsOf } from './truth.ts'
+import { checkUsers } from './users.ts'
 
 /** A result that must admit what a source has lost, when events of its window are among it. */
 type Owed = { readonly window: number; readonly p: number; readonly gaps: History }
 
-const RANK = { provisional: 0, final: 1, corrected: 2 } as const
-
-/** Judges what reducers say: results, dead letters and commits, as their transactions become readable. */
+/** Judges what the base level's reducers say: results, dead letters and commits, as their transactions become readable. */
 export class ResultJudge {
-  readonly last = new Map<number, ResultJson>()
+  readonly #standing = new Standing()
   readonly #judge: Judge
   readonly #letters = new Map<string, Range[]>()
-  readonly #signatures = new Map<string, string>()
   readonly #finality: FinalityJudge
   readonly #marks = new Map<number, Marks & { readonly position: number }>()
   readonly #owed: Owed[] = []
-  #waiting: ResultJson[] = []
+  #waiting: Result[] = []
   #waitingLetters: PartialJson[] = []
   inexact = 0
   written = 0
@@ -44,17 +30,22 @@ export class ResultJudge {
 
   constructor(judge: Judge) {
     this.#judge = judge
-    this.#finality = new FinalityJudge(judge)
+    this.#finality = new FinalityJudge(judge, judge.plan.levels[0] as Level)
   }
 
-  published(_r: number, result: ResultJson): void {
+  /** The last result of every window. */
+  get last(): ReadonlyMap<number, Result> {
+    return this.#standing.last
+  }
+
+  published(_r: number, result: Result): void {
     this.#waiting.push(result)
   }
 
   /** @param position where the partial stands in the partials log */
   lettered(r: number, partial: PartialJson, position: number): void {
     const { w, p, last } = partial
-    for (const seen of this.#judge.progress[r] ?? []) {
+    for (const seen of this.#judge.progressOf(0, r)) {
       const repeat = seen.p === p && seen.position < position && seen.through >= last
       check('dead-letters-true', !repeat, () => `the partial at ${position} of window ${w} repeats what was told`)
     }
@@ -79,21 +70,14 @@ export class ResultJudge {
     for (const letter of letters) this.#letter(letter, d)
   }
 
-  #result(r: number, result: ResultJson, position: number): void {
+  #result(r: number, result: Result, position: number): void {
     const window = windowOf(result)
     const what = `result ${window} ${result.status} ${result.revision}`
     check('coverage', window % this.#judge.plan.reducers === r, () => `${what} comes from reducer ${r}`)
     this.written++
-    const before = this.last.get(window)
-    if (before !== undefined) {
-      const grows = result.revision >= before.revision && RANK[result.status] >= RANK[before.status]
-      check('revision-grows', grows, () => `${what} after ${before.status} ${before.revision}`)
-      // What a source has lost is bounded more closely later: a result told again for a gap may not be touched by it after all.
-      const news = result.revision > before.revision || this.#judge.truths.some(truth => truth.hasGaps)
-      check('corrected-is-news', news || result.status !== 'corrected', () => `${what} says nothing new`)
-    }
-    this.last.set(window, result)
-    this.#checkOnlyTruth(what, result)
+    // What a source has lost is bounded more closely later: a result told again for a gap may not be touched by it after all.
+    const vague = this.#judge.truths.some(truth => truth.hasGaps)
+    this.#standing.tell(what, window, result, vague)
     this.#checkCounts(what, window, result)
     if (!result.exact) this.inexact++
     if (result.status === 'corrected') this.corrected++
@@ -103,18 +87,8 @@ export class ResultJudge {
     this.#finality.final(r, what, window, through, position)
   }
 
-  #checkOnlyTruth(what: string, result: ResultJson): void {
-    const { window, generation, revision, status } = result
-    const key = `${window.start} ${generation} ${revision} ${status}`
-    const { device_stats, location_stats, app_version_stats, quality } = result
-    const signature = JSON.stringify([result.batch_size, device_stats, location_stats, app_version_stats, quality])
-    const known = this.#signatures.get(key)
-    check('no-two-truths', known === undefined || known === signature, () => `${what}: ${known} and ${signature}`)
-    this.#signatures.set(key, signature)
-  }
-
   /** What the coverage claims against the recount: exactly where it vouches, within bounds where it does not. */
-  #checkCounts(what: string, window: number, result: ResultJson): void {
+  #checkCounts(what: string, window: number, result: Result): void {
     const counted: Made[] = []
     let least = 0
     let most = 0
@@ -147,21 +121,14 @@ export class ResultJudge {
     else check('coverage', !result.exact, () => `${what} claims to be exact in spite of gaps`)
   }
 
-  #checkDimensions(what: string, counted: readonly Made[], result: ResultJson): void {
-    const sums = sumsOf(counted)
-    const { plan } = this.#judge
-    this.#judge.checkDimension('coverage', what, result.device_stats, sums.devices)
-    this.#judge.checkDimension('coverage', what, result.location_stats, sums.locales)
-    this.#judge.checkDimension('coverage', what, result.app_version_stats, sums.versions)
-    check('coverage', sameCounts(result.quality.missing, sums.missing), () => `${what}: missing`)
-    check('coverage', sameCounts(result.quality.invalid, sums.invalid), () => `${what}: invalid`)
-    const dimensions = [sums.devices, sums.locales, sums.versions]
-    const whole = dimensions.every(counts => Object.keys(counts).length <= plan.maxDimensionValues)
+  #checkDimensions(what: string, counted: readonly Made[], result: Result): void {
+    const whole = this.#judge.checkStats('coverage', what, result, sumsOf(counted))
     check('coverage', result.exact === whole, () => `${what}: exact ${result.exact}`)
+    checkUsers(what, result, counted, Date.parse(result.window.end), this.#judge.plan.userSample)
   }
 
   /** A range that is not vouched for was lost to some owner, or was told by two partials that overlap. */
-  #checkGaps(what: string, window: number, p: number, { gaps = [] }: CoverageJson): void {
+  #checkGaps(what: string, window: number, p: number, { gaps = [] }: Coverage): void {
     const truth = this.#judge.truth(p)
     const told = this.#judge.told.get(`${window}/${p}`) ?? []
     for (const [from, to] of gaps) {
@@ -176,7 +143,7 @@ export class ResultJudge {
    * How many events of a source may be counted where its coverage has gaps. Owners that lost records know another clock
    * than owners that did not, so an event counts for sure only when every line of owners accepts it.
    */
-  #bounds(window: number, p: number, { through, gaps = [] }: CoverageJson): readonly [number, number] {
+  #bounds(window: number, p: number, { through, gaps = [] }: Coverage): readonly [number, number] {
     const truth = this.#judge.truth(p)
     const folds = truth.folds()
     let least = 0
@@ -236,7 +203,7 @@ export class ResultJudge {
 
   /** A reducer that reads of a gap tells so in the results that it can still correct. */
   #oweLosses(r: number, from: number, to: number, dropped: number): void {
-    for (const { p, position, gaps } of this.#judge.progress[r] ?? []) {
+    for (const { p, position, gaps } of this.#judge.progressOf(0, r)) {
       if (gaps.length === 0 || position < from || position >= to) continue
       for (const window of this.last.keys()) {
         if (window > dropped && window % this.#judge.plan.reducers === r) this.#owed.push({ window, p, gaps })
@@ -259,6 +226,6 @@ export class ResultJudge {
   }
 }
 
-function windowOf(result: ResultJson): number {
+function windowOf(result: Result): number {
   return Date.parse(result.window.start) / WINDOW_MS
 }

@@ -28,13 +28,16 @@ export async function simulate(seed: number, trace: ((line: string) => void) | n
     failure = { check, message }
     trace?.(`FAILED ${check}: ${message}`)
   }
-  const { results } = world.judge
+  const { results, rollups } = world.judge
   const { counts } = world
   counts.results = results.written
   counts['results with exact: false'] = results.inexact
   counts['dead letters'] = results.letters
   counts['dead letters that claim nothing'] = results.emptyLetters
   counts['corrected results'] = results.corrected
+  counts['results of longer windows'] = rollups.written
+  counts['corrected results of longer windows'] = rollups.corrected
+  counts['hand-ups'] = rollups.handUps
   counts.records = world.appended
   return { seed, failure, hash: world.hash, counts }
 }
@@ -49,7 +52,7 @@ async function live(world: World): Promise<void> {
     await quiesce(world, false)
     // A parked window is told later: its turn may come only when time passes.
     checkAtEnd(world)
-    if (plan.maxWindows === Number.POSITIVE_INFINITY) world.judge.results.checkTotals()
+    if (plan.spareWindows === Number.POSITIVE_INFINITY) world.judge.results.checkTotals()
     if (plan.refusal) return refuse(world)
     await stepUntil(world, plan.records)
   }
@@ -58,6 +61,7 @@ async function live(world: World): Promise<void> {
   checkAtEnd(world)
   world.judge.results.checkTotals()
   world.judge.results.checkFinals()
+  world.judge.rollups.checkAtEnd()
 }
 
 /** Steps that only the seed chooses, until so many records were appended and had time to arrive. */

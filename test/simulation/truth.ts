@@ -157,25 +157,35 @@ export class Truth {
 export type Counts = Record<string, number>
 
 /** What records add up to, by value and field. */
-export type Sums = { devices: Counts; locales: Counts; versions: Counts; missing: Counts; invalid: Counts }
+export type Sums = Record<'devices' | 'locales' | 'versions' | 'categories' | 'countries' | 'regions', Counts> &
+  Record<'hours' | 'missing' | 'invalid', Counts>
 
 export function sumsOf(records: readonly Made[]): Sums {
-  const sums: Sums = { devices: {}, locales: {}, versions: {}, missing: {}, invalid: {} }
+  const sums = emptySums()
   for (const { spec } of records) {
     addOne(sums.devices, spec.device)
     addOne(sums.locales, spec.locale)
     addOne(sums.versions, spec.version)
+    addOne(sums.categories, spec.version.split('.').slice(0, 2).join('.'))
+    addOne(sums.countries, spec.country)
+    addOne(sums.regions, 'unknown')
+    addOne(sums.hours, String(Math.floor(spec.timeMs / WINDOW_MS) % 24))
     for (const name of spec.missing) addOne(sums.missing, name)
     for (const name of spec.invalid) addOne(sums.invalid, name)
   }
   return sums
 }
 
+function emptySums(): Sums {
+  const dimensions = { devices: {}, locales: {}, versions: {}, categories: {}, countries: {}, regions: {} }
+  return { ...dimensions, hours: {}, missing: {}, invalid: {} }
+}
+
 function addOne(counts: Counts, name: string): void {
   counts[name] = (counts[name] ?? 0) + 1
 }
 
-export function sameCounts(a: Counts, b: Counts): boolean {
+export function sameCounts(a: Readonly<Counts>, b: Readonly<Counts>): boolean {
   const names = Object.keys(a)
   return names.length === Object.keys(b).length && names.every(name => a[name] === b[name])
 }

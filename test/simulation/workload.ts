@@ -11,6 +11,9 @@ export type Spec = {
   readonly device: string
   readonly locale: string
   readonly version: string
+  readonly user: string
+  readonly deviceId: string
+  readonly country: string
   readonly missing: readonly string[]
   readonly invalid: readonly string[]
 }
@@ -19,6 +22,17 @@ const encoder = new TextEncoder()
 const DEVICES = ['android', 'ios', 'web', 'tv']
 const LOCALES = ['NY', 'CA', 'TX']
 const VERSIONS = ['1.0.0', '2.3.0', '2.4.1']
+const COUNTRIES: Readonly<Record<string, string>> = { '10.0.0.0': 'AT', '10.0.0.1': 'BE', '10.0.0.2': 'CZ' }
+
+/** The region is unknown, always. */
+export function placeOf(ip: string): { readonly country: string; readonly region: string } {
+  return { country: COUNTRIES[ip] ?? 'unknown', region: 'unknown' }
+}
+
+/** Every base window has an hour of its own, so that longer ones have several. */
+export function hourOf(timeMs: number): number {
+  return Math.floor(timeMs / WINDOW_MS) % 24
+}
 
 /** Makes the next event of a partition whose record bears `timestamp`; a backlog is older than its partition's silence. */
 export function nextSpec(random: Random, plan: Plan, timestamp: number, backlog: boolean): Spec {
@@ -48,9 +62,12 @@ function eventSpec(random: Random, plan: Plan, timeMs: number, code: string | nu
   const fields: Record<string, unknown> = {
     user_id: random.below(50),
     timestamp: timeMs,
-    device_id: 'd',
-    ip: '10.0.0.1',
   }
+  const user = String(fields.user_id)
+  // Made of what was drawn: most users have a device or two.
+  const deviceId = `d${(timeMs + Number(user)) % 5 === 0 ? 1 : 0}`
+  const ip = `10.0.0.${timeMs % 3}`
+  Object.assign(fields, { device_id: deviceId, ip })
   const missing: string[] = []
   const invalid: string[] = []
   const counted = (name: string, values: readonly string[]): string => {
@@ -74,7 +91,8 @@ function eventSpec(random: Random, plan: Plan, timeMs: number, code: string | nu
   }
   const window = Math.floor(timeMs / WINDOW_MS)
   const value = encoder.encode(JSON.stringify(fields))
-  return { value, code: rejected, timeMs, window, device, locale, version, missing, invalid }
+  const { country } = placeOf(ip)
+  return { value, code: rejected, timeMs, window, device, locale, version, user, deviceId, country, missing, invalid }
 }
 
 function rejectedSpec(random: Random, timestamp: number): Spec {
@@ -88,5 +106,6 @@ function rejectedSpec(random: Random, timestamp: number): Spec {
     [`{"user_id":"${'u'.repeat(MAX_EVENT_BYTES)}"}`, 'too_large'],
   ])
   const value = text === null ? null : encoder.encode(text)
-  return { value, code, timeMs: 0, window: 0, device: '', locale: '', version: '', missing: [], invalid: [] }
+  const nothing = { device: '', locale: '', version: '', user: '', deviceId: '', country: '', missing: [], invalid: [] }
+  return { value, code, timeMs: 0, window: 0, ...nothing }
 }

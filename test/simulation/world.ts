@@ -1,14 +1,13 @@
-import { createAggregateTaskFactory } from '../../src/tasks/aggregateTask.ts'
-import { createReduceTaskFactory, type ReduceTask } from '../../src/tasks/reduceTask.ts'
+import type { ReduceTask } from '../../src/tasks/reduceTask.ts'
 import type { Task, TaskFactory } from '../../src/tasks/task.ts'
-import { Broker, Log } from './broker.ts'
+import type { Level } from '../../src/windows/levels.ts'
+import { Broker, Log, type Sender } from './broker.ts'
+import { aggregateFactory, CONFIG_HASH, reduceFactory } from './factories.ts'
 import { check } from './failure.ts'
 import { Judge } from './judge.ts'
 import { type Call, messageOf, Owner, type Slot } from './owner.ts'
-import { BEGIN_MS, IDLE_MS, MAX_EVENT_BYTES, MAX_LETTER_BYTES, type Plan, SKEW_MS, WINDOW_MS } from './plan.ts'
+import { BEGIN_MS, maxWindowsOf, type Plan } from './plan.ts'
 import type { Random } from './random.ts'
-
-export const CONFIG_HASH = 'simulation'
 
 /** Promise steps after which every chain that a scheduler's step set off has come to rest at a port. */
 const SETTLE_TURNS = 10
@@ -43,21 +42,21 @@ export class World {
     this.trace = trace
     this.judge = new Judge(plan)
     this.broker = new Broker(BEGIN_MS, {
-      published: (slot, log, record, output) => {
+      published: (sender, log, record, output) => {
         this.note(record.offset)
         this.note(record.value?.length ?? 0)
         trace?.(
-          `    ${slot} -> ${log.topic}/${log.number}@${record.offset} ${new TextDecoder().decode(record.value ?? undefined)}`,
+          `    ${sender.name} -> ${log.topic}/${log.number}@${record.offset} ${new TextDecoder().decode(record.value ?? undefined)}`,
         )
-        this.judge.published(slot, log, record, output)
+        this.judge.published(sender, log, record, output)
       },
-      committed: (slot, commit) => {
+      committed: (sender, commit) => {
         this.note(commit.offset)
-        trace?.(`    ${slot} committed ${commit.offset} ${commit.metadata}`)
-        this.judge.committed(slot, commit)
+        trace?.(`    ${sender.name} committed ${commit.offset} ${commit.metadata}`)
+        this.judge.committed(sender, commit)
       },
     })
-    for (let r = 0; r < plan.reducers; r++) this.#addReducer(r)
+    for (const level of plan.levels) this.#addReducers(level)
     for (let p = 0; p < plan.partitions; p++) this.addPartition()
   }
 
@@ -68,26 +67,28 @@ export class World {
     this.sources.push({ log, silentUntil: 0, backlog: 0 })
     this.judge.addPartition(log)
     const factory = aggregateFactory(this.plan, CONFIG_HASH)
-    this.#addSlot('aggregate', p, log, this.plan.exactlyOnce, factory)
+    const name = `aggregate/${p}`
+    this.#addSlot({ name, stage: 'aggregate', level: 0, partition: p }, log, this.plan.exactlyOnce, factory)
   }
 
-  #addReducer(r: number): void {
-    const log = new Log('partials', r)
-    this.broker.partials.push(log)
-    this.broker.results.push(new Log('results', r))
-    this.broker.letters.push(new Log('letters', r))
-    this.#addSlot('reduce', r, log, true, reduceFactory(this.plan, CONFIG_HASH))
+  #addReducers(level: Level): void {
+    const { number } = level
+    const suffix = number === 0 ? '' : `.${number}`
+    const logsOf = (topic: string) => {
+      return Array.from({ length: this.plan.reducers }, (_, r) => new Log(`${topic}${suffix}`, r))
+    }
+    const partials = logsOf('partials')
+    const told = { results: logsOf('results'), deviceStats: logsOf('deviceStats'), letters: logsOf('letters') }
+    this.broker.levels.push({ partials, ...told })
+    const factory = reduceFactory(this.plan, CONFIG_HASH, level)
+    partials.forEach((log, r) => {
+      const name = `reduce${suffix}/${r}`
+      this.#addSlot({ name, stage: 'reduce', level: number, partition: r }, log, true, factory)
+    })
   }
 
-  #addSlot(
-    stage: Slot['stage'],
-    partition: number,
-    log: Log,
-    transactional: boolean,
-    factory: TaskFactory<Task>,
-  ): void {
-    const name = `${stage}/${partition}`
-    this.slots.push({ name, stage, partition, log, transactional, factory, owners: [], current: null, losses: 0 })
+  #addSlot(sender: Sender, log: Log, transactional: boolean, factory: TaskFactory<Task>): void {
+    this.slots.push({ ...sender, log, transactional, factory, owners: [], current: null, losses: 0 })
   }
 
   startOwner(slot: Slot): Owner {
@@ -161,7 +162,8 @@ export class World {
     const { task } = owner.runner
     if (task === null || owner.slot.stage !== 'reduce') return
     const { windows } = task as unknown as ReduceTask
-    check('parking-bounded', windows <= this.plan.maxWindows, () => `${owner.name} holds ${windows} windows`)
+    const level = this.plan.levels[owner.slot.level] as Level
+    check('parking-bounded', windows <= maxWindowsOf(this.plan, level), () => `${owner.name} holds ${windows} windows`)
   }
 
   count(what: string): void {
@@ -172,48 +174,4 @@ export class World {
   note(value: number): void {
     this.hash = Math.imul(this.hash ^ (value & 0xffff), 0x01000193) >>> 0
   }
-}
-
-export function aggregateFactory(plan: Plan, configHash: string): TaskFactory<Task> {
-  return createAggregateTaskFactory({
-    generation: 1,
-    configHash,
-    windowSizeMs: WINDOW_MS,
-    allowedLatenessMs: plan.latenessMs,
-    maxFutureSkewMs: SKEW_MS,
-    chunkSize: plan.chunkSize,
-    partialsPartitions: plan.reducers,
-    idleTimeoutMs: IDLE_MS,
-    maxEventBytes: MAX_EVENT_BYTES,
-    validationRequired: plan.required,
-    limits: limitsOf(plan),
-    outputs: {
-      sourceTopic: 'source',
-      deadLetterPartitions: plan.partitions,
-      deadLetterMaxBytes: MAX_LETTER_BYTES,
-      enriched: {
-        enrich: event => ({ userId: event.userId, text: event.locale }),
-        maxBytes: MAX_LETTER_BYTES,
-        userIdKeyId: null,
-      },
-    },
-  })
-}
-
-export function reduceFactory(plan: Plan, configHash: string): TaskFactory<Task> {
-  return createReduceTaskFactory({
-    generation: 1,
-    configHash,
-    windowSizeMs: WINDOW_MS,
-    allowedLatenessMs: plan.latenessMs,
-    correctionHorizonMs: plan.horizonMs,
-    maxWindows: plan.maxWindows,
-    limits: limitsOf(plan),
-    partialsTopic: 'partials',
-    deadLetterPartitions: plan.partitions,
-  })
-}
-
-function limitsOf(plan: Plan): { readonly dimensionValues: number; readonly qualityFields: number } {
-  return { dimensionValues: plan.maxDimensionValues, qualityFields: 5 }
 }

@@ -23,6 +23,24 @@ export function bytesOf(value: unknown): Uint8Array | null {
   return encoder.encode(typeof value === 'string' ? value : JSON.stringify(value))
 }
 
+/** What an aggregate counts of a login. */
+export function login(over: Partial<CountedLogin> = {}): CountedLogin {
+  return { ...LOGIN, ...over }
+}
+
+type CountedLogin = typeof LOGIN
+
+const LOGIN = {
+  deviceType: 'ios',
+  locale: 'NY',
+  appVersion: '1',
+  userId: 'u',
+  deviceId: 'd',
+  timeMs: 0,
+  missing: 0,
+  invalid: 0,
+}
+
 /** A batch over an array: it was asked for at `baseOffset` and reaches to `nextOffset`, one past its last record by default. */
 export class ArrayBatch implements RecordBatch {
   readonly baseOffset: number

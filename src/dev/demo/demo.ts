@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { kindsOf, type WindowKind } from '../../audit/windows.ts'
 import { loadSettings } from '../../config/load.ts'
 import type { Settings } from '../../config/settings.ts'
 import { TidemarkError } from '../../errors.ts'
@@ -11,11 +12,14 @@ import { topicName } from '../../kafka/names.ts'
 import type { LedgerContent } from '../generator/ledger.ts'
 import { startKafka } from '../kafka/embeddedKafka.ts'
 import type { OutputVerdict } from '../outputs.ts'
+import { type EmbeddedPostgres, startPostgres } from '../postgres.ts'
 import { type RoleProcess, startRole } from '../roleProcess.ts'
 import { compareLedger, compareTotals, judge, type Verdict } from '../verdict.ts'
+import { insightsText } from './insightsText.ts'
 import { judgeOutputsOf } from './outputVerdict.ts'
 import { lastProgress, ResultFeed, recountTopic } from './resultFeed.ts'
 import { createScreen } from './screen.ts'
+import { compareSql } from './sqlCheck.ts'
 
 export type DemoOptions = {
   readonly events: number
@@ -36,10 +40,18 @@ export type DemoOutcome = Verdict & {
   readonly produced: number
   readonly killed: number
   readonly added: number
+  /** Windows in SQL, of all sizes; 0 without a database. */
+  readonly sqlWindows: number
+  /** Windows that `tidemark audit` chose by chance, and those of them that were equal. */
+  readonly audited: number
+  readonly auditedEqual: number
   readonly seconds: number
   readonly secondsToFirstResult: number
 }
 
+type Judged = Omit<DemoOutcome, 'sqlWindows' | 'audited' | 'auditedEqual'>
+
+const AUDITED_WINDOWS = 20
 /** Shares of the run at which one aggregator is killed, and at which two are added. */
 const KILL_AT = 0.3
 const ADD_AT = 0.5
@@ -49,11 +61,12 @@ const FINAL_LIMIT_MS = 90_000
 const END_LIMIT_MS = 20_000
 const TOO_LARGE_SHARE = '0.0002'
 
-/** Small times, so that windows turn final while one looks on; and a limit that some of the events can pass. */
+/** Small times, so that many windows turn final while one looks on; and a limit that some of the events can pass. */
 const DEMO_SETTINGS: Readonly<Record<string, string>> = {
   SOURCE_PARTITIONS: '6',
   PARTIALS_PARTITIONS: '2',
-  WINDOW_SIZE: '10s',
+  WINDOW_SIZE: '2s',
+  SLIDING_WINDOWS: '6s/2s',
   ALLOWED_LATENESS: '5s',
   // Beyond the generator's latest events (10 minutes): none comes too late to be counted.
   CORRECTION_HORIZON: '15m',
@@ -70,14 +83,25 @@ export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
   out.write(
     own ? 'demo: starting Kafka (the first time its jars are fetched, 54 MB)\n' : `demo: using ${env.KAFKA_BROKERS}\n`,
   )
-  const kafka = own ? await startKafka() : null
-  const demo = new Demo(options, folder, kafka?.brokers ?? (env.KAFKA_BROKERS as string), own)
+  const [kafka, postgres] = await Promise.all([own ? startKafka() : null, startDatabase(out)])
+  const brokers = kafka?.brokers ?? (env.KAFKA_BROKERS as string)
+  const demo = new Demo(options, folder, brokers, own, postgres?.url() ?? null)
   try {
     return await demo.run()
   } finally {
     await demo.end()
-    await kafka?.stop()
+    await Promise.all([kafka?.stop(), postgres?.stop()])
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** A PostgreSQL of the demo's own; null where there is none, so that the rest can be seen all the same. */
+async function startDatabase(out: DemoOptions['out']): Promise<EmbeddedPostgres | null> {
+  try {
+    return await startPostgres()
+  } catch (error) {
+    out.write(`demo: without SQL: ${error instanceof Error ? error.message : String(error)}\n`)
+    return null
   }
 }
 
@@ -85,6 +109,7 @@ class Demo {
   readonly #options: DemoOptions
   readonly #folder: string
   readonly #env: NodeJS.ProcessEnv
+  readonly #databaseUrl: string | null
   readonly #settings: Settings
   readonly #reader: TopicReader
   readonly #feed: ResultFeed
@@ -96,22 +121,30 @@ class Demo {
   #added = 0
   #firstResultAt: number | null = null
 
-  constructor(options: DemoOptions, folder: string, brokers: string, own: boolean) {
+  constructor(options: DemoOptions, folder: string, brokers: string, own: boolean, databaseUrl: string | null) {
     this.#options = options
+    this.#databaseUrl = databaseUrl
     this.#screen = createScreen(options.out)
     this.#folder = folder
     // On somebody's broker the demo keeps to topics and groups of its own.
     const names = own ? {} : demoNames(`demo-${process.pid}-${Date.now().toString(36)}`)
-    this.#env = { ...options.env, ...DEMO_SETTINGS, ...names, KAFKA_BROKERS: brokers }
+    const { DATABASE_URL: _, DATABASE_URL_FILE: __, ...env } = options.env
+    const database = databaseUrl === null ? {} : { DATABASE_URL: databaseUrl }
+    this.#env = { ...env, ...DEMO_SETTINGS, ...names, ...database, KAFKA_BROKERS: brokers }
     this.#settings = loadSettings(this.#env, () => '')
     this.#reader = createTopicReader(createKafka(this.#settings.kafka, () => {}))
-    this.#feed = new ResultFeed(this.#reader, topicName(this.#settings, 'results'))
+    this.#feed = new ResultFeed(
+      this.#reader,
+      topicName(this.#settings, 'results'),
+      topicName(this.#settings, 'deviceStats'),
+    )
   }
 
   async run(): Promise<DemoOutcome> {
     const topics = this.#start('topics', ['topics'])
     if ((await topics.exited) !== 0) throw this.#failed(topics)
     this.#start('reducer', ['reduce'])
+    if (this.#databaseUrl !== null) this.#start('sink', ['sink'])
     const first = this.#start('aggregator-1', ['aggregate'])
     this.#start('aggregator-2', ['aggregate'])
     this.#start('aggregator-3', ['aggregate'])
@@ -128,7 +161,7 @@ class Demo {
     if (ledger === null) throw new TidemarkError('crashed', 'the generator has left no ledger')
     this.#tell('the generator is done; waiting for the last windows to turn final')
     await this.#untilFinal(ledger, ledgerFile)
-    const outcome = await this.#verdict(ledger)
+    const outcome = await this.#audited(await this.#verdict(ledger))
     if (this.#options.keep) await this.#hold()
     return outcome
   }
@@ -178,7 +211,7 @@ class Demo {
     for (const key of open()) this.#tell(`${key} did not turn final within ${FINAL_LIMIT_MS / 1000} s`)
   }
 
-  async #verdict(ledger: LedgerContent): Promise<DemoOutcome> {
+  async #verdict(ledger: LedgerContent): Promise<Judged> {
     const recount = await recountTopic(this.#reader, topicName(this.#settings, 'source'), this.#settings)
     const progress = await lastProgress(this.#reader, topicName(this.#settings, 'partials'))
     await this.#feed.poll()
@@ -208,9 +241,34 @@ class Demo {
     }
   }
 
+  /** Says what the numbers tell, and has some of them counted again by the command that operators have. */
+  async #audited(judged: Judged): Promise<DemoOutcome> {
+    const { out } = this.#options
+    for (const line of insightsText(this.#settings, this.#feed.table.byKey)) out.write(`${line}\n`)
+    const sql = this.#databaseUrl === null ? null : await compareSql(this.#databaseUrl, this.#feed.table.byKey)
+    const source = sql === null ? [] : ['--from', 'sql']
+    const audit = this.#start('audit', ['audit', '--random', String(AUDITED_WINDOWS), ...source])
+    const code = await audit.exited
+    const output = (await readFile(this.#logFile('audit'), 'utf8')).trimEnd()
+    const [, equal = '0', audited = '0'] = /^(\d+) of (\d+) equal/m.exec(output) ?? []
+    if (sql !== null) out.write(`SQL: ${sql.windows} windows\n`)
+    out.write(`audit: ${equal} of ${audited} equal\n`)
+    const faults = [...(sql?.differences ?? []), ...(code === 0 ? [] : [`audit: exit ${code}: ${output}`])]
+    return {
+      ...judged,
+      sqlWindows: sql?.windows ?? 0,
+      audited: Number(audited),
+      auditedEqual: Number(equal),
+      differences: [...judged.differences, ...faults],
+      differenceCount: judged.differenceCount + faults.length,
+    }
+  }
+
   async #show(produced: number): Promise<void> {
     await this.#feed.poll()
-    const results = [...this.#feed.table.byKey.values()]
+    // Longer windows count the same events again.
+    const { size } = kindsOf(this.#settings)[0] as WindowKind
+    const results = [...this.#feed.table.byKey.values()].filter(({ window }) => window.size === size)
     if (results.length > 0) this.#firstResultAt ??= Date.now()
     const roles = this.#roles
       .filter(({ name }) => name !== 'topics')
@@ -231,7 +289,7 @@ class Demo {
   }
 
   #start(name: string, args: readonly string[]): RoleProcess {
-    const role = startRole({ name, args, env: this.#env, logFile: join(this.#folder, `${name}.log`) })
+    const role = startRole({ name, args, env: this.#env, logFile: this.#logFile(name) })
     this.#roles.push(role)
     return role
   }
@@ -250,10 +308,11 @@ class Demo {
   }
 
   #failed(role: RoleProcess): TidemarkError {
-    return new TidemarkError(
-      'crashed',
-      `${role.name} has ended early; its log: ${join(this.#folder, `${role.name}.log`)}`,
-    )
+    return new TidemarkError('crashed', `${role.name} has ended early; its log: ${this.#logFile(role.name)}`)
+  }
+
+  #logFile(name: string): string {
+    return join(this.#folder, `${name}.log`)
   }
 
   async #ledger(file: string): Promise<LedgerContent | null> {
@@ -273,5 +332,6 @@ function demoNames(prefix: string): Record<string, string> {
     DLQ_TOPIC: `${prefix}-user-login-dlq`,
     PARTIALS_TOPIC: `${prefix}-login-partials`,
     RESULTS_TOPIC: `${prefix}-aggregated-usage`,
+    DEVICE_STATS_TOPIC: `${prefix}-user-device-stats`,
   }
 }

@@ -1,5 +1,5 @@
 import picocolors from 'picocolors'
-import type { Result } from '../../tasks/result.ts'
+import type { Result } from '../../results/result.ts'
 
 export type ScreenState = {
   readonly elapsedSeconds: number

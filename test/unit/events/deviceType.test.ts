@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { recountDeviceType } from '../../../src/dev/recountDevices.ts'
+import { recountDeviceType } from '../../../src/audit/devices.ts'
 import { deviceTypeOf, deviceTypeTable } from '../../../src/events/deviceType.ts'
 import { SEED } from '../support.ts'
 

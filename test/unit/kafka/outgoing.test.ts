@@ -8,7 +8,7 @@ import { murmur2 } from '../../../src/kafka/wire/murmur2.ts'
 import type { OutputRecord } from '../../../src/tasks/task.ts'
 import { SEED } from '../support.ts'
 
-const NAMES = { partials: 'P', results: 'R', enriched: 'E', deadLetters: 'D' }
+const NAMES = { partials: ['P', 'P1'], results: 'R', deviceStats: 'S', enriched: 'E', deadLetters: 'D' }
 const record = (over: Partial<OutputRecord> = {}): OutputRecord => ({
   topic: 'partials',
   partition: 0,

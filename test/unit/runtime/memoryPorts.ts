@@ -97,6 +97,7 @@ export class MemoryPorts implements PartitionPorts {
 export class CountingTask implements Task {
   position: number
   pendingBytes = 0
+  pendingEvents = 0
   readonly committed: number
   readonly inputs: CaptureInput[] = []
   /** The stages of the next capture; null when there is nothing to tell. */
@@ -167,6 +168,7 @@ export class World {
       ports: this.ports,
       idleTimeoutMs,
       flushMaxBytes: 2_000,
+      flushMaxEvents: 0,
       now: () => this.now,
       sleep: async ms => {
         this.waits.push(ms)

@@ -9,6 +9,7 @@ export type Step = 'fence' | 'readCommit' | 'readLogRange' | 'begin' | 'send' | 
 export class PlainTask implements Task {
   position: number
   pendingBytes = 0
+  pendingEvents = 0
   live = true
   seekTo: number | null = null
   #told: number
@@ -69,6 +70,7 @@ export class RunnerWorld {
       ports: this.#ports(),
       idleTimeoutMs: 5000,
       flushMaxBytes: 2000,
+      flushMaxEvents: 0,
       now: () => 0,
       sleep: async ms => {
         this.slept.push(ms)

@@ -124,7 +124,7 @@ describe('a task', () => {
     const task = restore(null, undefined, { chunkSize: 4_096, allowedLatenessMs: YEAR })
     capture(task)
     feed(task, ...Array.from({ length: 3_000 }, (_, offset) => event(offset, offset * 1_000)))
-    expect(task.pendingBytes).toBe(3_000 * 512)
+    expect(task.pendingBytes).toBe(3_000 * (1_024 + 24))
     expect(partialsOf(capture(task))).toHaveLength(3_000)
     expect([task.pendingBytes, decodeAggregateCommit(capture(task, { now: BASE + 9_000 })!.commit).replayFrom]).toEqual(
       [0, 0],

@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { Aggregate } from '../../../src/aggregate/aggregate.ts'
+import { summarize } from '../../../src/aggregate/userSummary.ts'
 import { createRecount } from '../../../src/dev/recount.ts'
 import {
   decodeAggregateCommit,
@@ -32,6 +34,27 @@ describe('a partial', () => {
       { w: FIRST_WINDOW + 1, p: 3, from: 0, through: 4, last: 3, aggregate: { n: 1 } },
     ])
     expect(capture(task)).toBeNull()
+  })
+
+  test('holds all that is counted of an event', () => {
+    const task = started()
+    const value = { user_id: 7, timestamp: BASE, device_type: 'iPhone', locale: 'NY', app_version: '2.3.0' }
+    const logins = [
+      { ...value, device_id: 'a', ip: '192.0.2.1' },
+      { ...value, timestamp: BASE + 9, ip: '::ffff:192.0.2.1' },
+      { ...value, user_id: 'v', timestamp: BASE + 5, device_id: 'unknown' },
+    ]
+    feed(task, ...logins.map((login, offset) => ({ offset, timestamp: BASE, value: login })))
+    const [{ aggregate } = { aggregate: null }] = partialsOf(capture(task))
+    const { d, l, v, g, c, m, h } = aggregate!
+    expect([d, l, v, g].map(counts => counts.c)).toEqual([{ ios: 3 }, { NY: 3 }, { '2.3.0': 3 }, { '2.3': 3 }])
+    // The address as it came: the one who looks up reads it.
+    expect([c.c, m, h]).toEqual([{ US: 1, unknown: 2 }, [0, 1, 0, 0, 1], undefined])
+    const { users } = Aggregate.fromJSON(aggregate!, settings.limits)
+    expect(summarize(users, BASE + 1000)).toEqual({
+      users: { distinct: 2, exact: true, relative_error: 0, devices: 1, logins_per_user: { min: 1, avg: 1.5, max: 2 } },
+      sessions: { started: 2, active: 2, avg_seconds: 0.005, events_per_session: 1.5 },
+    })
   })
 
   test('goes before the progress that covers it, to the partition of its window; progress goes to all', () => {
@@ -210,6 +233,40 @@ describe('a gap', () => {
     feed(task, event(9, -3_600_000))
     const { gaps } = decodeAggregateCommit(capture(task)!.commit)
     expect(gaps[0]?.untilMs).toBeGreaterThanOrEqual(BASE + 60_000)
+  })
+})
+
+describe('what waits for the next capture', () => {
+  const of = (offset: number, user: string, ms: number) => {
+    return { offset, timestamp: BASE + ms, value: { user_id: user, timestamp: BASE + ms } }
+  }
+
+  test('is measured by partials and the users in them, and in events', () => {
+    const task = started()
+    expect([task.pendingBytes, task.pendingEvents]).toEqual([0, 0])
+    feed(task, of(0, 'a', 0), of(1, 'a', 1), of(2, 'b', 2), of(3, 'a', 1000))
+    expect([task.pendingBytes, task.pendingEvents]).toEqual([2 * 1_024 + 3 * 24, 4])
+    capture(task)
+    expect([task.pendingBytes, task.pendingEvents]).toEqual([0, 0])
+    // Partials are cumulative: users of before are told again.
+    feed(task, of(4, 'c', 3))
+    expect([task.pendingBytes, task.pendingEvents]).toEqual([1_024 + 3 * 24, 1])
+  })
+
+  test('is nothing of a replay, and holds what finished chunks have still to tell', () => {
+    const task = started()
+    feed(task, of(0, 'a', 0), of(1, 'b', 1))
+    const next = restore(capture(task)!.commit)
+    feed(next, of(0, 'a', 0))
+    expect([next.pendingBytes, next.pendingEvents]).toEqual([0, 0])
+    feed(next, of(1, 'b', 1), of(2, 'b', 2), of(16, 'c', 3))
+    expect([next.pendingBytes, next.pendingEvents]).toEqual([2 * 1_024 + 3 * 24, 2])
+  })
+
+  test('holds no events that were rejected or late', () => {
+    const task = started()
+    feed(task, of(0, 'a', 9000), of(1, 'b', 0), { offset: 2, timestamp: BASE, value: '?' })
+    expect(task.pendingEvents).toBe(1)
   })
 })
 

@@ -3,14 +3,17 @@ import { expect, test } from 'vitest'
 import { Aggregate } from '../../../src/aggregate/aggregate.ts'
 import { HeldWindow } from '../../../src/tasks/heldWindow.ts'
 import type { PartialMessage } from '../../../src/tasks/messages.ts'
-import { SEED } from '../support.ts'
+import { login, SEED } from '../support.ts'
 
-const limits = { dimensionValues: 3, qualityFields: 5 }
+const limits = { dimensionValues: 3, qualityFields: 5, userSample: 16, sessionGapMs: 1_800_000 }
 
 /** The truth about the first `length` offsets of a chunk of 8, each of which holds one event. */
 function partial(p: number, chunk: number, length: number): PartialMessage {
   const aggregate = new Aggregate(limits)
-  for (let i = 0; i < length; i++) aggregate.add(`d${(p + chunk + i) % 5}`, `l${p}`, `v${i}`, i % 4, 0)
+  for (let i = 0; i < length; i++) {
+    const event = { deviceType: `d${(p + chunk + i) % 5}`, locale: `l${p}`, appVersion: `v${i}`, missing: i % 4 }
+    aggregate.add(login(event), '1', 'US', 'unknown')
+  }
   const from = chunk * 8
   const through = from + length
   return {
@@ -23,6 +26,7 @@ function partial(p: number, chunk: number, length: number): PartialMessage {
     through,
     last: through,
     aggregate: aggregate.toJSON(),
+    coverage: null,
   }
 }
 
@@ -33,8 +37,8 @@ function hold(partials: readonly PartialMessage[]): HeldWindow {
 }
 
 function said(window: HeldWindow): string {
-  const { aggregate, sources } = window.total(limits)
-  return JSON.stringify([aggregate, [...sources].sort(([a], [b]) => a - b), window.revision])
+  const { aggregate, coverage } = window.total(limits)
+  return JSON.stringify([aggregate, [...coverage].sort(([a], [b]) => a - b), window.revision])
 }
 
 const anyPartial = fc
@@ -88,7 +92,7 @@ test('the total is the sum of the longest truths, and the revision only grows', 
 })
 
 test('coverage goes from the first chunk to the furthest through', () => {
-  const { sources } = hold([partial(0, 2, 3), partial(0, 1, 8), partial(1, 3, 1)]).total(limits)
-  expect(sources.get(0)).toEqual({ from: 8, clockAtFrom: 1, through: 19, twice: [] })
-  expect(sources.get(1)).toEqual({ from: 24, clockAtFrom: 3, through: 25, twice: [] })
+  const { coverage } = hold([partial(0, 2, 3), partial(0, 1, 8), partial(1, 3, 1)]).total(limits)
+  expect(coverage.get(0)).toEqual({ p: 0, from: 8, clockAtFrom: 1, through: 19, twice: [] })
+  expect(coverage.get(1)).toEqual({ p: 1, from: 24, clockAtFrom: 3, through: 25, twice: [] })
 })

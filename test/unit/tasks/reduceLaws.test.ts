@@ -38,7 +38,7 @@ function truth(histories: readonly History[]): Record<string, number> {
 /** The last result of each window: `<status> <count> <revision> <devices>`. */
 function heard(into: Map<string, string>, reducing: Reducing): Map<string, string> {
   for (const result of reducing.capture()?.results ?? []) {
-    const index = String(Date.parse(result.window.start) / reducing.settings.windowSizeMs)
+    const index = String(Date.parse(result.window.start) / reducing.settings.level.hopMs)
     const { status, batch_size, revision, exact, device_stats } = result
     into.set(index, [status, batch_size, revision, exact, JSON.stringify(device_stats)].join(' '))
   }

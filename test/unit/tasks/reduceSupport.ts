@@ -1,22 +1,30 @@
 import { Aggregate } from '../../../src/aggregate/aggregate.ts'
+import { createHourReader } from '../../../src/events/hours.ts'
+import type { Result } from '../../../src/results/result.ts'
 import { encodeMessage, type Message, type PartialMessage, type ProgressMessage } from '../../../src/tasks/messages.ts'
 import type { ReduceTaskSettings } from '../../../src/tasks/reduceStart.ts'
 import { createReduceTaskFactory, type ReduceTask } from '../../../src/tasks/reduceTask.ts'
-import type { Result } from '../../../src/tasks/result.ts'
 import type { Commit, Notice, OutputRecord } from '../../../src/tasks/task.ts'
-import { ArrayBatch, type TestRecord } from '../support.ts'
+import { type Level, levelsOf } from '../../../src/windows/levels.ts'
+import { ArrayBatch, login, type TestRecord } from '../support.ts'
+
+export const [BASE] = levelsOf({ windowSizeMs: 1_000, rollupsMs: [], slidingWindows: [] }) as [Level]
 
 /** Windows of a second, late after one more, corrected for five: window w is final at (w + 2) s, forgotten at (w + 7) s. */
 export const reduceSettings: ReduceTaskSettings = {
   generation: 1,
   configHash: 'hash',
-  windowSizeMs: 1_000,
+  level: BASE,
+  above: [],
   allowedLatenessMs: 1_000,
   correctionHorizonMs: 5_000,
   maxWindows: 7,
-  limits: { dimensionValues: 8, qualityFields: 5 },
+  limits: { dimensionValues: 8, qualityFields: 5, userSample: 16, sessionGapMs: 1_800_000 },
+  hourOf: createHourReader('UTC'),
   partialsTopic: 'login-partials',
+  partialsPartitions: 2,
   deadLetterPartitions: 4,
+  idleTimeoutMs: 5_000,
 }
 
 /** A partial of window `w` that counts an event at each of `offsets`, all of which lie in [from, through). */
@@ -28,11 +36,24 @@ export function partial(
   more: Partial<PartialMessage> = {},
 ): PartialMessage {
   const aggregate = new Aggregate(reduceSettings.limits)
-  for (const offset of offsets) aggregate.add(offset % 2 === 0 ? 'ios' : 'web', 'NY', '1', 0, 0)
+  for (const offset of offsets)
+    aggregate.add(login({ deviceType: offset % 2 === 0 ? 'ios' : 'web', timeMs: w * 1_000 }), '1', 'US', 'unknown')
   const [from, through] = range
   const last = Math.max(...offsets) + 1
   const counted = aggregate.toJSON()
-  return { kind: 'partial', generation: 1, w, p, from, clockAtFrom: 0, through, last, aggregate: counted, ...more }
+  return {
+    kind: 'partial',
+    generation: 1,
+    w,
+    p,
+    from,
+    clockAtFrom: 0,
+    through,
+    last,
+    aggregate: counted,
+    coverage: null,
+    ...more,
+  }
 }
 
 /** Source `p` of `of` has told everything below `through`, at `clock`. */
@@ -97,7 +118,7 @@ export class Reducing {
   /** Results in short: `<window index> <status> <count> <revision>`. */
   tell(): string[] {
     return (this.capture()?.results ?? []).map(result => {
-      const index = Date.parse(result.window.start) / this.settings.windowSizeMs
+      const index = Date.parse(result.window.start) / this.settings.level.hopMs
       return `${index} ${result.status} ${result.batch_size} ${result.revision}`
     })
   }

@@ -2,22 +2,28 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Aggregate } from '../../../src/aggregate/aggregate.ts'
 import { TidemarkError } from '../../../src/errors.ts'
+import { createHourReader } from '../../../src/events/hours.ts'
+import type { Result } from '../../../src/results/result.ts'
 import type { Message, PartialMessage, ProgressMessage } from '../../../src/tasks/messages.ts'
 import { decodeReduceCommit, encodeReduceCommit } from '../../../src/tasks/reduceCommit.ts'
 import { createReduceTaskFactory, type ReduceTask } from '../../../src/tasks/reduceTask.ts'
-import type { Result } from '../../../src/tasks/result.ts'
 import type { Capture, Commit, LogRange } from '../../../src/tasks/task.ts'
-import { ArrayBatch, headersOf, jsonOf, messageRecords, SEED, type TestRecord } from '../support.ts'
+import { ArrayBatch, headersOf, jsonOf, login, messageRecords, SEED, type TestRecord } from '../support.ts'
+import { BASE } from './reduceSupport.ts'
 
 /** Windows of 1 s, 1 s of lateness, 2 s for corrections. */
 const settings = {
   generation: 1,
   configHash: 'abc',
-  windowSizeMs: 1000,
+  level: BASE,
+  above: [],
   allowedLatenessMs: 1000,
   correctionHorizonMs: 2000,
   maxWindows: 4,
-  limits: { dimensionValues: 10, qualityFields: 5 },
+  limits: { dimensionValues: 10, qualityFields: 5, userSample: 16, sessionGapMs: 1_800_000 },
+  hourOf: createHourReader('UTC'),
+  partialsPartitions: 2,
+  idleTimeoutMs: 5_000,
   partialsTopic: 'login-partials',
   deadLetterPartitions: 4,
 }
@@ -28,7 +34,7 @@ function restore(commit: Commit | null = null, log: LogRange = { start: 0, end: 
 
 function partial(w: number, n: number, changed: Partial<PartialMessage> = {}): PartialMessage {
   const aggregate = new Aggregate(settings.limits)
-  for (let i = 0; i < n; i++) aggregate.add('ios', 'NY', '1', 0, 0)
+  for (let i = 0; i < n; i++) aggregate.add(login(), '1', 'US', 'unknown')
   const json = aggregate.toJSON()
   return {
     kind: 'partial',
@@ -40,6 +46,7 @@ function partial(w: number, n: number, changed: Partial<PartialMessage> = {}): P
     through: n,
     last: n,
     aggregate: json,
+    coverage: null,
     ...changed,
   }
 }
@@ -145,7 +152,7 @@ describe('a forgotten window', () => {
     const task = restore()
     told(task, [partial(5, 2), progress(9000, { through: 10 })])
     feed(task, [partial(5, 2)])
-    expect(capture(task)).toMatchObject({ stages: [[]], notices: [] })
+    expect(capture(task)).toMatchObject({ stages: [[], []], notices: [] })
     feed(task, [
       partial(5, 3, { through: 11, last: 11 }),
       partial(5, 4, { through: 12, last: 12 }),
@@ -182,7 +189,7 @@ describe('coverage', () => {
     })
   })
 
-  const gap = { from: 3, to: 9, clockBefore: 4000, untilMs: 5500 }
+  const gap = { p: 0, from: 3, to: 9, clockBefore: 4000, untilMs: 5500 }
 
   test('with a gap that may have held events of the window is not exact', () => {
     const task = restore()
@@ -235,9 +242,9 @@ describe('records that are not ours', () => {
   test.each<[string, object]>([
     [
       'a partial without counts',
-      { v: 1, kind: 'partial', g: 1, w: 5, p: 0, from: 0, clockAtFrom: 0, through: 1, last: 1, aggregate: {} },
+      { v: 2, kind: 'partial', g: 1, w: 5, p: 0, from: 0, clockAtFrom: 0, through: 1, last: 1, aggregate: {} },
     ],
-    ['progress without totals', { v: 1, kind: 'progress', g: 1, p: 0, of: 1, through: 1, clock: 1, gaps: [] }],
+    ['progress without totals', { v: 2, kind: 'progress', g: 1, p: 0, of: 1, through: 1, clock: 1, gaps: [] }],
   ])('%s is foreign, not fatal', (_, value) => {
     const task = restore()
     task.process(new ArrayBatch([{ offset: 0, timestamp: 0, value }]))

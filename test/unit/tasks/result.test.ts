@@ -46,6 +46,21 @@ describe('a result', () => {
         device_stats: { ios: 2, web: 1 },
         location_stats: { NY: 3 },
         app_version_stats: { 1: 3 },
+        version_category_stats: { 1: 3 },
+        country_stats: { US: 3 },
+        region_stats: { unknown: 3 },
+        hour_stats: { 0: 3 },
+        day_part_stats: { night: 3 },
+        users: {
+          distinct: 1,
+          exact: true,
+          relative_error: 0,
+          devices: 1,
+          logins_per_user: { min: 3, avg: 3, max: 3 },
+        },
+        sessions: { started: 1, active: 1, avg_seconds: 0, events_per_session: 3 },
+        most_popular: { device_type: 'ios', locale: 'NY', app_version: '1' },
+        least_popular: { device_type: 'web', locale: 'NY', app_version: '1' },
         quality: { missing: {}, invalid: {} },
         stream_totals: { accepted: 6, late: 1, rejected: { not_json: 3, too_large: 1 } },
         coverage: {
@@ -78,7 +93,7 @@ describe('a result', () => {
 
 describe('a result is not exact', () => {
   it('when a source may have lost events of it, and of those windows only', () => {
-    const gaps = [{ from: 10, to: 20, clockBefore: 4_500, untilMs: 4_999 }]
+    const gaps = [{ p: 0, from: 10, to: 20, clockBefore: 4_500, untilMs: 4_999 }]
     const reducing = new Reducing().read([count(2), count(3), count(4), count(5), progress(0, 1, 0, { gaps })])
     const told = reducing.capture()!.results.map(result => [result.exact, result.coverage[0]!.gaps])
     // Window 2 was closed at 4,000, before the gap; window 5 begins after the last moment that was lost.
@@ -93,7 +108,7 @@ describe('a result is not exact', () => {
   it('when the gap becomes known after it was told: it is told again, once', () => {
     const reducing = new Reducing().read([count(3), progress(0, 1, 5_000)])
     expect(reducing.capture()!.results).toMatchObject([{ status: 'final', exact: true }])
-    const gaps = [{ from: 10, to: 20, clockBefore: 4_000, untilMs: 9_000 }]
+    const gaps = [{ p: 0, from: 10, to: 20, clockBefore: 4_000, untilMs: 9_000 }]
     reducing.read([progress(0, 1, 5_000, { through: 20, gaps })])
     expect(reducing.capture()!.results).toMatchObject([{ status: 'corrected', exact: false }])
     reducing.read([progress(0, 1, 5_000, { through: 21, gaps })])
@@ -101,7 +116,7 @@ describe('a result is not exact', () => {
   })
 
   it('when the gap is told by an owner that stands behind what was told before it', () => {
-    const gaps = [{ from: 0, to: 2, clockBefore: 0, untilMs: 9_000 }]
+    const gaps = [{ p: 0, from: 0, to: 2, clockBefore: 0, untilMs: 9_000 }]
     const reducing = new Reducing().read([count(3), progress(0, 1, 5_000, { through: 15 })])
     expect(reducing.capture()!.results).toMatchObject([{ exact: true }])
     reducing.read([progress(0, 1, 0, { through: 2, gaps })])
@@ -111,7 +126,7 @@ describe('a result is not exact', () => {
   })
 
   it('when an owner that knows nothing of a gap has spoken since, and the reducer begins anew', () => {
-    const gaps = [{ from: 0, to: 2, clockBefore: 0, untilMs: 9_000 }]
+    const gaps = [{ p: 0, from: 0, to: 2, clockBefore: 0, untilMs: 9_000 }]
     const reducing = new Reducing().read([
       progress(0, 1, 900, { through: 15 }),
       progress(0, 1, 0, { through: 2, gaps }),

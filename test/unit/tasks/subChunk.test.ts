@@ -6,8 +6,8 @@ import { partial, reduceSettings } from './reduceSupport.ts'
 function seen(...partials: ReturnType<typeof partial>[]): unknown {
   const window = new HeldWindow(5, 0)
   for (const offered of partials) window.offer(offered)
-  const { aggregate, sources } = window.total(reduceSettings.limits)
-  const { from, through, twice } = sources.get(0)!
+  const { aggregate, coverage } = window.total(reduceSettings.limits)
+  const { from, through, twice } = coverage.get(0)!
   return { count: aggregate.count, covered: [from, through], twice }
 }
 

@@ -20,7 +20,8 @@ test('a-joined-gap-claims-no-less-than-its-parts', () => {
       for (const part of all) {
         const cover = kept.find(({ from, to }) => from <= part.from && part.to <= to)
         expect(cover).toBeDefined()
-        if (gapTouches(part, index, 10, 5)) expect(gapTouches(cover as Gap, index, 10, 5)).toBe(true)
+        const [start, end] = [index * 10, index * 10 + 10]
+        if (gapTouches(part, start, end, 5)) expect(gapTouches(cover as Gap, start, end, 5)).toBe(true)
       }
       if (all.length > 0) expect(kept.at(-1)?.to).toBe(all.at(-1)?.to)
     }),
@@ -30,7 +31,9 @@ test('a-joined-gap-claims-no-less-than-its-parts', () => {
 
 test('a gap touches the windows that were open before it and do not begin after it', () => {
   const lost = gap(5, 9, 100, 150)
-  const touched = Array.from({ length: 20 }, (_, i) => i).filter(index => gapTouches(lost, index, 10, 20))
+  const touched = Array.from({ length: 20 }, (_, i) => i).filter(index => {
+    return gapTouches(lost, index * 10, index * 10 + 10, 20)
+  })
   // Window 7 ends at 80: with 20 of lateness it was closed by the clock 100. Window 15 begins at 150.
   expect(touched).toEqual([8, 9, 10, 11, 12, 13, 14, 15])
 })

@@ -2,7 +2,7 @@ import type { KafkaSettings } from '../../../../src/config/settings.ts'
 import type { TopicReader } from '../../../../src/kafka/admin.ts'
 import { createKafka } from '../../../../src/kafka/client.ts'
 import { type Coordinator, openCluster } from '../../../../src/kafka/patches.ts'
-import type { Result } from '../../../../src/tasks/result.ts'
+import type { Result } from '../../../../src/results/result.ts'
 import type { Commit } from '../../../../src/tasks/task.ts'
 
 const STATUS_ORDER = ['provisional', 'final', 'corrected']

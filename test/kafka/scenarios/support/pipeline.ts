@@ -104,11 +104,12 @@ export class Pipeline {
       DLQ_TOPIC: `${name}-dlq`,
       PARTIALS_TOPIC: `${name}-partials`,
       RESULTS_TOPIC: `${name}-results`,
+      DEVICE_STATS_TOPIC: `${name}-device-stats`,
     }
     this.env = { ...process.env, ...SETTINGS, ...names, ...options.settings, KAFKA_BROKERS: brokers }
     this.settings = loadSettings(this.env, () => '')
     this.reader = createTopicReader(createKafka(this.settings.kafka, () => {}))
-    this.#feed = new ResultFeed(this.reader, this.topic('results'))
+    this.#feed = new ResultFeed(this.reader, this.topic('results'), this.topic('deviceStats'))
     open.add(this)
   }
 

@@ -1,0 +1,207 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { UserSample } from '../src/aggregate/userSample.ts'
+import { summarize } from '../src/aggregate/userSummary.ts'
+import { groupName, partialsTopic, topicName } from '../src/kafka/names.ts'
+import type { Result } from '../src/results/result.ts'
+import { levelsOf } from '../src/windows/levels.ts'
+import { type Figure, MIB } from './figure.ts'
+import type { Lab, Pipeline } from './lab.ts'
+import { usageOf } from './proc.ts'
+import type { PartialsMessage, PartialsTask } from './tools/partials.ts'
+
+export type Results = {
+  readonly partials: number
+  readonly seconds: number
+  readonly restartMs: number
+  readonly hour: { readonly distinct: number; readonly expected: number; readonly error: number }
+  readonly peakBytes: number
+  readonly worst: { readonly errors: number; readonly seeds: number; readonly users: number }
+}
+
+const SOURCES = 12
+const HOUR_MS = 3_600_000
+const USERS = 1_000_000
+const SEEDS = 100
+const MOST_MEMORY_MIB = 512
+const LEAST_PARTIALS_PER_SECOND = 20_000
+const MOST_RESTART_MS = 10_000
+const LIMIT_MS = 300_000
+const LOOK_MS = 50
+/** Yesterday: windows that may be told of at any hour of today. */
+const DAY_START_MS = Math.floor(Date.now() / 86_400_000 - 1) * 86_400_000
+
+/** A day of partials for one reducer, its restart behind them, and an hour of a million users. */
+export async function measureResults(lab: Lab, quick: boolean, say: (line: string) => void): Promise<Results> {
+  const day = await lab.pipeline('day')
+  const hours = quick ? 6 : 24
+  const { partials } = await fill(lab, day, { hours, usersPerPartial: 20, users: 10_000 })
+  say(`${partials} partials of ${hours} h are written`)
+  const { seconds } = await reduce(lab, day)
+  say(`the reducer has merged them in ${seconds.toFixed(1)} s`)
+  const restartMs = await restart(lab, day)
+  say(`a new reducer was ready after ${Math.round(restartMs)} ms`)
+
+  const many = await lab.pipeline('users', { ROLLUPS: '1m,1h' })
+  const users = quick ? USERS / 10 : USERS
+  const usersPerPartial = Math.ceil(users / (HOUR_MS / many.settings.windowSizeMs) / SOURCES)
+  await fill(lab, many, { hours: 1, usersPerPartial, users })
+  const { peakBytes } = await reduce(lab, many)
+  const result = await resultOf(lab, many, '1h')
+  say(`an hour of ${users} users: ${result.users.distinct} by the reducer`)
+  const hour = { distinct: result.users.distinct, expected: users, error: result.users.relative_error }
+  const worst = worstOfSeeds(quick ? SEEDS / 10 : SEEDS, users, many.settings.userSampleSize)
+  return { partials, seconds, restartMs, hour, peakBytes, worst }
+}
+
+async function fill(
+  lab: Lab,
+  { settings }: Pipeline,
+  { hours, ...load }: { readonly hours: number } & Pick<PartialsTask, 'usersPerPartial' | 'users'>,
+): Promise<PartialsMessage> {
+  const firstWindow = DAY_START_MS / settings.windowSizeMs
+  const windows = (hours * HOUR_MS) / settings.windowSizeMs
+  const task: PartialsTask = { settings, sources: SOURCES, firstWindow, windows, ...load }
+  const tool = lab.tool<PartialsMessage>('partials.ts', task)
+  const done = await tool.message((message): message is PartialsMessage => message.kind === 'done')
+  await tool.stop()
+  return done
+}
+
+/** From the first live partition until the partials of all levels are merged, told and committed. */
+async function reduce(lab: Lab, pipeline: Pipeline): Promise<{ seconds: number; peakBytes: number }> {
+  const env = process.env.PROF ? { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${process.env.PROF}` } : {}
+  const role = lab.role(`${pipeline.settings.consumerGroup}-reduce`, 'reduce', pipeline, undefined, env)
+  try {
+    await role.line(({ event }) => event === 'live')
+    const startedAt = performance.now()
+    await untilCommitted(lab, pipeline, 0)
+    const seconds = (performance.now() - startedAt) / 1000
+    await untilAllFinal(lab, pipeline)
+    return { seconds, peakBytes: usageOf(role.pid)?.peakBytes ?? Number.NaN }
+  } finally {
+    await lab.endRole(role)
+  }
+}
+
+async function untilAllFinal(lab: Lab, pipeline: Pipeline): Promise<void> {
+  const deadline = performance.now() + LIMIT_MS
+  while (performance.now() < deadline) {
+    const results = [...(await resultsOf(lab, pipeline)).values()]
+    const sizes = new Set(results.map(({ window }) => window.size))
+    const isWhole = levelsOf(pipeline.settings).every(({ size }) => sizes.has(size))
+    if (isWhole && results.every(({ status }) => status !== 'provisional')) return
+    await sleep(10 * LOOK_MS)
+  }
+  throw new Error('windows are still provisional')
+}
+
+/** Until the group's commits stand at the ends that the level's topic has now. */
+async function untilCommitted(lab: Lab, { settings }: Pipeline, number: number): Promise<void> {
+  const level = levelsOf(settings)[number]
+  if (level === undefined) throw new Error(`there is no level ${number}`)
+  const topic = partialsTopic(settings, level)
+  const ranges = await lab.reader.readLogRanges(topic)
+  const group = groupName(settings, 'reduce')
+  const deadline = performance.now() + LIMIT_MS
+  while (performance.now() < deadline) {
+    const commits = await Promise.all(ranges.map((_, partition) => lab.reader.readCommit(group, topic, partition)))
+    if (commits.every((commit, partition) => (commit?.offset ?? 0) >= (ranges[partition]?.end ?? 0))) return
+    await sleep(LOOK_MS)
+  }
+  throw new Error(`the reducer has not drained ${topic} within ${LIMIT_MS / 1000} s`)
+}
+
+/** From the start of the process until every partition of every level is live. */
+async function restart(lab: Lab, pipeline: Pipeline): Promise<number> {
+  const { settings } = pipeline
+  const expected = levelsOf(settings).length * settings.topics.partialsPartitions
+  const startedAt = performance.now()
+  const { promise, resolve } = Promise.withResolvers<number>()
+  let live = 0
+  const role = lab.role(`${settings.consumerGroup}-again`, 'reduce', pipeline, ({ event }) => {
+    if (event === 'live' && ++live === expected) resolve(performance.now() - startedAt)
+  })
+  try {
+    return await Promise.race([promise, tooLate('the restarted reducer is not live')])
+  } finally {
+    await lab.endRole(role)
+  }
+}
+
+async function tooLate(what: string): Promise<never> {
+  await sleep(LIMIT_MS, undefined, { ref: false })
+  throw new Error(`${what} after ${LIMIT_MS / 1000} s`)
+}
+
+async function resultsOf(lab: Lab, { settings }: Pipeline): Promise<Map<string, Result>> {
+  const results = new Map<string, Result>()
+  await lab.reader.readAll({
+    topic: topicName(settings, 'results'),
+    readCommitted: true,
+    onMessage: ({ key, value }) => void results.set(String(key), JSON.parse(String(value))),
+  })
+  return results
+}
+
+async function resultOf(lab: Lab, pipeline: Pipeline, size: string): Promise<Result> {
+  const found = [...(await resultsOf(lab, pipeline)).values()].filter(({ window }) => window.size === size)
+  if (found.length !== 1) throw new Error(`${found.length} results of ${size}`)
+  return found[0] as Result
+}
+
+/** How many of so many samples, each of other users, are off by more than three standard errors. */
+function worstOfSeeds(seeds: number, users: number, size: number): Results['worst'] {
+  let errors = 0
+  for (let seed = 0; seed < seeds; seed++) {
+    const sample = new UserSample(size, HOUR_MS / 2)
+    for (let user = 0; user < users; user++) sample.add(`${seed}/${user}`, null, 0)
+    const { distinct, relative_error } = summarize(sample, HOUR_MS).users
+    errors = Math.max(errors, Math.abs(distinct / users - 1) / relative_error)
+  }
+  return { errors, seeds, users }
+}
+
+export function resultFigures({ partials, seconds, restartMs, hour, peakBytes, worst }: Results): Figure[] {
+  const figure = (name: string, value: number, unit: string, target: Figure['target'], note: string): Figure => {
+    return { section: 'results', name, value, unit, target, peer: null, note }
+  }
+  const off = Math.abs(hour.distinct / hour.expected - 1) / hour.error
+  return [
+    figure(
+      'reducer, partials merged',
+      partials / seconds,
+      'partials/s',
+      { least: LEAST_PARTIALS_PER_SECOND },
+      `${partials} partials of ${SOURCES} sources, with their progress, results and roll-ups`,
+    ),
+    figure(
+      'reducer restarted, to ready',
+      restartMs,
+      'ms',
+      { most: MOST_RESTART_MS },
+      'from the start of the process until all levels are live, a day of windows behind it',
+    ),
+    figure(
+      'distinct users of an hour',
+      hour.distinct,
+      'users',
+      null,
+      `of ${hour.expected}: off by ${off.toFixed(2)} standard errors`,
+    ),
+    figure('the same, off by', off, 'standard errors', { most: 3 }, 'one run through the reducer'),
+    figure(
+      `worst of ${worst.seeds} samples`,
+      worst.errors,
+      'standard errors',
+      { most: 4 },
+      `of ${worst.users} users each`,
+    ),
+    figure(
+      'peak memory of that reducer',
+      peakBytes / MIB,
+      'MiB',
+      { most: MOST_MEMORY_MIB },
+      `${hour.expected} users in one window`,
+    ),
+  ]
+}

@@ -1,0 +1,147 @@
+import { loadSettings } from '../config/load.ts'
+import type { Settings } from '../config/settings.ts'
+import { EXIT, exitCodeOf, TidemarkError } from '../errors.ts'
+import { checkReachable, createKafka, type KafkaClient } from '../kafka/client.ts'
+import { followTopic } from '../kafka/followTopic.ts'
+import { topicName } from '../kafka/names.ts'
+import { readTopicFacts } from '../kafka/topics.ts'
+import { limitBatchBytes } from '../kafka/wire/fetchedBatch.ts'
+import { withinTime } from '../kafka/withinTime.ts'
+import { createLogger, type Log, type SampledLog, sampled } from '../telemetry/log.ts'
+import { readVersion } from '../version.ts'
+import { ResultStore } from '../web/resultStore.ts'
+import { createServer, listen } from '../web/server.ts'
+import { ServeTelemetry } from '../web/telemetry.ts'
+import { levelsOf } from '../windows/levels.ts'
+import type { CommandContext, CommandFile } from './command.ts'
+import { untilSignalled } from './signals.ts'
+
+const OBSERVE_INTERVAL_MS = 250
+/** Requests take milliseconds; one that is still being sent after this is cut off. */
+const DRAIN_LIMIT_MS = 10_000
+
+/** `tidemark serve`: the read API over the results topic of this generation. */
+export const command: CommandFile = { run: serve }
+
+/**
+ * Reads, answers until a signal or a fault, drains, leaves.
+ * @returns 0 when drained
+ */
+async function serve(context: CommandContext): Promise<number> {
+  const settings = loadSettings(context.env, context.readFile)
+  const port = portOf(settings)
+  const log = createLogger(settings, { role: 'serve' })
+  const lines = { often: sampled(log), seldom: sampled(log, 10_000) }
+  const kafkaLog = (level: 'warn', message: string, details: Readonly<Record<string, unknown>>) => {
+    lines.seldom.write(level, 'kafka_client', { message, ...details })
+  }
+  limitBatchBytes(settings.maxBatchBytes)
+  await checkReachable(settings.kafka, kafkaLog)
+  const kafka = createKafka(settings.kafka, kafkaLog)
+  const topic = topicName(settings, 'results')
+  await readTopicFacts(kafka, settings, ['results'])
+
+  const reading = startReading({ kafka, topic, settings, version: readVersion(context.readFile), log, lines })
+  const { app, telemetry } = reading
+  try {
+    log.info('starting', { topic, generation: settings.generation, port: await listen(app, port) })
+    const signal = await Promise.race([untilSignalled(), reading.failure])
+    log.info('draining', { signal })
+    telemetry.draining()
+    // No longer taken: new connections. Finished: requests that have come.
+    await withinTime(app.close(), DRAIN_LIMIT_MS)
+    log.info('drained')
+    return EXIT.done
+  } catch (error) {
+    log.fatal('ended', { err: error, exit_code: exitCodeOf(error) })
+    throw error
+  } finally {
+    await reading.stop()
+    lines.seldom.flush()
+    lines.often.flush()
+  }
+}
+
+type Reading = {
+  readonly app: ReturnType<typeof createServer>
+  readonly telemetry: ServeTelemetry
+  /** Rejects when the results have to be read anew, by a new process. */
+  readonly failure: Promise<never>
+  stop(): Promise<void>
+}
+
+type ReadingOptions = {
+  readonly kafka: KafkaClient
+  readonly topic: string
+  readonly settings: Settings
+  readonly version: string
+  readonly log: Log
+  readonly lines: { readonly often: SampledLog; readonly seldom: SampledLog }
+}
+
+/** Puts the parts together: the topic is followed into the store, which the server answers from. */
+function startReading({ kafka, topic, settings, version, log, lines }: ReadingOptions): Reading {
+  const store = new ResultStore(storeOptions(settings))
+  const startedMs = performance.now()
+  const { promise: failure, reject: fail } = Promise.withResolvers<never>()
+  // It may come before anyone waits for it.
+  failure.catch(() => {})
+  const telemetry: ServeTelemetry = new ServeTelemetry({
+    settings,
+    version,
+    store,
+    partitions: () => follower.partitions(),
+    onReady: () => {
+      const windows = Object.fromEntries(store.sizes.map(held => [held.sizeText, held.size]))
+      log.info('ready', { windows, after_ms: Math.round(performance.now() - startedMs) })
+    },
+  })
+  const follower = followTopic({
+    kafka,
+    topic,
+    onRecords: records => {
+      for (const { partition, offset, accepted } of store.acceptAll(records)) {
+        telemetry.metrics.accepted(accepted)
+        if (accepted === 'foreign') lines.often.write('warn', 'foreign_record', { topic, partition, offset })
+      }
+    },
+    onLooked: () => telemetry.looked(),
+    onPartitions: partitions => telemetry.partitionsFound(partitions),
+    onTrouble: ({ code, message }) => {
+      telemetry.metrics.trouble()
+      lines.seldom.write('warn', 'read_failed', { code, reason: message })
+    },
+    onCorrupt: (partition, { from, to, reason }) => {
+      telemetry.corrupt(partition, from)
+      lines.often.write('error', 'corrupt_batch', { topic, partition, from, to, reason })
+    },
+    onFatal: fail,
+  })
+  const app = createServer({
+    context: { store, sizesMs: levelsOf(settings).map(({ sizeMs }) => sizeMs) },
+    pages: telemetry.pages(),
+    isReady: () => telemetry.ready,
+    version,
+    onAnswered: telemetry.metrics.answered,
+    onFault: (route, err) => lines.often.write('error', 'request_failed', { route, err }),
+  })
+  const observing = setInterval(() => telemetry.observe(), OBSERVE_INTERVAL_MS)
+  const stop = async () => {
+    clearInterval(observing)
+    await follower.stop()
+  }
+  return { app, telemetry, failure, stop }
+}
+
+function portOf({ httpPort }: Settings): number {
+  if (httpPort !== null) return httpPort
+  throw new TidemarkError('bad_setting', 'HTTP_PORT is "0": serve answers over HTTP; allowed is 1 to 65535')
+}
+
+function storeOptions({
+  windowSizeMs,
+  rollupsMs,
+  resultRetention,
+}: Settings): ConstructorParameters<typeof ResultStore>[0] {
+  return { tilingMs: [windowSizeMs, ...rollupsMs], retentionMs: resultRetention }
+}

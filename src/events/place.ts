@@ -1,0 +1,37 @@
+import { UNKNOWN } from './fields.ts'
+import { type IpAddress, readIp } from './ip.ts'
+
+/** Where an address is: an ISO 3166 alpha-2 code and an ISO 3166-2 code, each `unknown` where it is not known. */
+export type GeoPlace = { readonly country: string; readonly region: string }
+
+/** Looks up an address (IPv4 in dotted decimal, or IPv6). It answers for every address and never throws. */
+export type GeoLookup = (ip: string) => GeoPlace
+
+/** Reads the addresses of events: texts as they came, or `unknown`. */
+export type PlaceReader = {
+  readonly addressOf: (ip: string) => IpAddress | null
+  readonly placeOf: GeoLookup
+}
+
+const NOWHERE: GeoPlace = { country: UNKNOWN, region: UNKNOWN }
+
+/**
+ * Compiles a reader that keeps the address read last: whoever counts an event and whoever enriches it ask for the same one,
+ * some of them twice, and share a reader for that. The place is looked up each time: a database may be replaced.
+ */
+export function createPlaceReader(geo: GeoLookup): PlaceReader {
+  let lastIp = UNKNOWN
+  let lastAddress: IpAddress | null = null
+  const addressOf = (ip: string): IpAddress | null => {
+    if (ip !== lastIp) {
+      lastIp = ip
+      lastAddress = ip === UNKNOWN ? null : readIp(ip)
+    }
+    return lastAddress
+  }
+  const placeOf = (ip: string): GeoPlace => {
+    const address = addressOf(ip)
+    return address === null ? NOWHERE : geo(address.text)
+  }
+  return { addressOf, placeOf }
+}
