@@ -77,7 +77,7 @@ export class Lab {
   /** @param env more of the process's environment, as NODE_OPTIONS */
   role(
     name: string,
-    command: 'aggregate' | 'reduce',
+    command: 'aggregate' | 'reduce' | 'sink',
     pipeline: Pipeline,
     onLine: (line: RoleLine) => void = () => {},
     env: NodeJS.ProcessEnv = {},

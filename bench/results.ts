@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
 import { UserSample } from '../src/aggregate/userSample.ts'
 import { summarize } from '../src/aggregate/userSummary.ts'
+import { startPostgres } from '../src/dev/postgres.ts'
+import { createBatchSender } from '../src/kafka/batchSender.ts'
 import { groupName, partialsTopic, topicName } from '../src/kafka/names.ts'
 import type { Result } from '../src/results/result.ts'
 import { levelsOf } from '../src/windows/levels.ts'
@@ -13,6 +16,7 @@ export type Results = {
   readonly partials: number
   readonly seconds: number
   readonly restartMs: number
+  readonly sink: { readonly records: number; readonly rows: number; readonly seconds: number }
   readonly hour: { readonly distinct: number; readonly expected: number; readonly error: number }
   readonly peakBytes: number
   readonly worst: { readonly errors: number; readonly seeds: number; readonly users: number }
@@ -22,8 +26,11 @@ const SOURCES = 12
 const HOUR_MS = 3_600_000
 const USERS = 1_000_000
 const SEEDS = 100
+const COPIED_DAYS = 5
+const COPIES_PER_SEND = 300
 const MOST_MEMORY_MIB = 512
 const LEAST_PARTIALS_PER_SECOND = 20_000
+const LEAST_SQL_RESULTS_PER_SECOND = 5_000
 const MOST_RESTART_MS = 10_000
 const LIMIT_MS = 300_000
 const LOOK_MS = 50
@@ -40,6 +47,8 @@ export async function measureResults(lab: Lab, quick: boolean, say: (line: strin
   say(`the reducer has merged them in ${seconds.toFixed(1)} s`)
   const restartMs = await restart(lab, day)
   say(`a new reducer was ready after ${Math.round(restartMs)} ms`)
+  const sink = await writeToSql(lab, day)
+  say(`the sink has written ${sink.rows} windows in ${sink.seconds.toFixed(1)} s`)
 
   const many = await lab.pipeline('users', { ROLLUPS: '1m,1h' })
   const users = quick ? USERS / 10 : USERS
@@ -50,7 +59,7 @@ export async function measureResults(lab: Lab, quick: boolean, say: (line: strin
   say(`an hour of ${users} users: ${result.users.distinct} by the reducer`)
   const hour = { distinct: result.users.distinct, expected: users, error: result.users.relative_error }
   const worst = worstOfSeeds(quick ? SEEDS / 10 : SEEDS, users, many.settings.userSampleSize)
-  return { partials, seconds, restartMs, hour, peakBytes, worst }
+  return { partials, seconds, restartMs, sink, hour, peakBytes, worst }
 }
 
 async function fill(
@@ -69,8 +78,7 @@ async function fill(
 
 /** From the first live partition until the partials of all levels are merged, told and committed. */
 async function reduce(lab: Lab, pipeline: Pipeline): Promise<{ seconds: number; peakBytes: number }> {
-  const env = process.env.PROF ? { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${process.env.PROF}` } : {}
-  const role = lab.role(`${pipeline.settings.consumerGroup}-reduce`, 'reduce', pipeline, undefined, env)
+  const role = lab.role(`${pipeline.settings.consumerGroup}-reduce`, 'reduce', pipeline)
   try {
     await role.line(({ event }) => event === 'live')
     const startedAt = performance.now()
@@ -99,16 +107,68 @@ async function untilAllFinal(lab: Lab, pipeline: Pipeline): Promise<void> {
 async function untilCommitted(lab: Lab, { settings }: Pipeline, number: number): Promise<void> {
   const level = levelsOf(settings)[number]
   if (level === undefined) throw new Error(`there is no level ${number}`)
-  const topic = partialsTopic(settings, level)
+  await untilRead(lab, groupName(settings, 'reduce'), partialsTopic(settings, level))
+}
+
+/** Until a group's commits stand at the ends that a topic has now; resolves to how many offsets that are. */
+async function untilRead(lab: Lab, group: string, topic: string): Promise<number> {
   const ranges = await lab.reader.readLogRanges(topic)
-  const group = groupName(settings, 'reduce')
   const deadline = performance.now() + LIMIT_MS
   while (performance.now() < deadline) {
     const commits = await Promise.all(ranges.map((_, partition) => lab.reader.readCommit(group, topic, partition)))
-    if (commits.every((commit, partition) => (commit?.offset ?? 0) >= (ranges[partition]?.end ?? 0))) return
+    const isRead = commits.every((commit, partition) => (commit?.offset ?? 0) >= (ranges[partition]?.end ?? 0))
+    if (isRead) return ranges.reduce((sum, { start, end }) => sum + end - start, 0)
     await sleep(LOOK_MS)
   }
-  throw new Error(`the reducer has not drained ${topic} within ${LIMIT_MS / 1000} s`)
+  throw new Error(`${group} has not read ${topic} within ${LIMIT_MS / 1000} s`)
+}
+
+/** The day's results once more for each of the days before it: what a sink has to catch up with after a while. */
+async function copyDays(lab: Lab, pipeline: Pipeline): Promise<void> {
+  const { settings } = pipeline
+  const topic = topicName(settings, 'results')
+  const results = [...(await resultsOf(lab, pipeline)).values()]
+  const sender = await createBatchSender(settings.kafka)
+  for (let day = 1; day <= COPIED_DAYS; day++) {
+    const moved = results.map(result => daysBefore(result, day))
+    for (let first = 0; first < moved.length; first += COPIES_PER_SEND) {
+      const messages = moved.slice(first, first + COPIES_PER_SEND).map(result => ({
+        key: `${result.window.size}/${result.window.start}`,
+        value: JSON.stringify(result),
+      }))
+      await sender.send(topic, (first / COPIES_PER_SEND) % settings.topics.partialsPartitions, messages)
+    }
+  }
+  await sender.close()
+}
+
+function daysBefore(result: Result, days: number): Result {
+  const before = (time: string) => new Date(Date.parse(time) - days * 24 * HOUR_MS).toISOString()
+  const window = { ...result.window, start: before(result.window.start), end: before(result.window.end) }
+  return { ...result, window, time_window: `${window.start}/${window.end}` }
+}
+
+/** From the first partition that is assigned until everything in the results topic is in PostgreSQL, and committed. */
+async function writeToSql(lab: Lab, pipeline: Pipeline): Promise<Results['sink']> {
+  const { settings, env } = pipeline
+  await copyDays(lab, pipeline)
+  const postgres = await startPostgres()
+  const sql = new pg.Client(postgres.url())
+  const sink = { settings, env: { ...env, DATABASE_URL: postgres.url() } }
+  const role = lab.role(`${settings.consumerGroup}-sink`, 'sink', sink)
+  try {
+    await role.line(({ event }) => event === 'assigned')
+    const startedAt = performance.now()
+    const records = await untilRead(lab, groupName(settings, 'sink'), topicName(settings, 'results'))
+    const seconds = (performance.now() - startedAt) / 1000
+    await sql.connect()
+    const { rows } = await sql.query<{ rows: string }>('SELECT count(*) AS rows FROM tidemark.windows')
+    return { records, rows: Number(rows[0]?.rows), seconds }
+  } finally {
+    await lab.endRole(role)
+    await sql.end()
+    await postgres.stop()
+  }
 }
 
 /** From the start of the process until every partition of every level is live. */
@@ -161,7 +221,7 @@ function worstOfSeeds(seeds: number, users: number, size: number): Results['wors
   return { errors, seeds, users }
 }
 
-export function resultFigures({ partials, seconds, restartMs, hour, peakBytes, worst }: Results): Figure[] {
+export function resultFigures({ partials, seconds, restartMs, sink, hour, peakBytes, worst }: Results): Figure[] {
   const figure = (name: string, value: number, unit: string, target: Figure['target'], note: string): Figure => {
     return { section: 'results', name, value, unit, target, peer: null, note }
   }
@@ -180,6 +240,13 @@ export function resultFigures({ partials, seconds, restartMs, hour, peakBytes, w
       'ms',
       { most: MOST_RESTART_MS },
       'from the start of the process until all levels are live, a day of windows behind it',
+    ),
+    figure(
+      'sink, results into PostgreSQL',
+      sink.records / sink.seconds,
+      'results/s',
+      { least: LEAST_SQL_RESULTS_PER_SECOND },
+      `${sink.records} offsets, ${sink.rows} windows at the end; from its assignment`,
     ),
     figure(
       'distinct users of an hour',

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { loadSettings } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import { EXIT, exitCodeOf, TidemarkError } from '../errors.ts'
@@ -23,6 +24,8 @@ import type { CommandContext, CommandFile } from './command.ts'
 import { untilSignalled } from './signals.ts'
 
 const PRUNE_INTERVAL_MS = 60_000
+/** A database that says nothing must not hold us up until we are killed: what it does not take, the next owner writes. */
+const DRAIN_LIMIT_MS = 8_000
 
 /** What one life of a sink is made of. */
 type Parts = {
@@ -73,8 +76,12 @@ async function runSink(context: CommandContext): Promise<number> {
     clearInterval(pruning)
     log.info('draining', { signal })
     telemetry.draining()
-    await worker.drain()
-    log.info('drained')
+    const isDrained = await Promise.race([
+      worker.drain().then(() => true),
+      sleep(DRAIN_LIMIT_MS, false, { ref: false }),
+    ])
+    if (!isDrained) await worker.leave()
+    log.info(isDrained ? 'drained' : 'left_undrained')
     return EXIT.done
   } catch (error) {
     log.fatal('ended', { err: error, exit_code: exitCodeOf(error) })
@@ -186,7 +193,7 @@ function listen({ log, telemetry, topic }: Parts, fail: (error: unknown) => void
       often.write('warn', kind, { topic, partition, ...details })
     },
     corrupt: (partition, { from, to, reason }) => {
-      telemetry.corrupt(partition)
+      telemetry.corrupt(partition, from)
       often.write('error', 'corrupt_batch', { partition, from, to, reason, waiting: true })
     },
     failed: (partition, error) => {

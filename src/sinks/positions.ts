@@ -12,6 +12,14 @@ export async function readPosition(sql: Sql, { topic, partition }: Partition): P
   return row === undefined ? null : Number(row.next_offset)
 }
 
+/** Writes a position as it stands: fails when the database takes no writes. */
+export async function touchPosition(sql: Sql, { topic, partition }: Partition): Promise<void> {
+  await sql.query('UPDATE tidemark.positions SET next_offset = next_offset WHERE topic = $1 AND partition = $2', [
+    topic,
+    partition,
+  ])
+}
+
 /**
  * Moves a position on, iff it still stands where its owner left it, and holds its row until the transaction ends: what a
  * former owner still has to say is refused here (a-zombie-changes-nothing).

@@ -3,7 +3,7 @@ import type { Level } from '../windows/levels.ts'
 import type { Database, Sql } from './database.ts'
 import { databaseError, troubleOf } from './databaseErrors.ts'
 import { migrate } from './migrate.ts'
-import { movePosition, type Partition, readPosition } from './positions.ts'
+import { movePosition, type Partition, readPosition, touchPosition } from './positions.ts'
 import { writeResults } from './resultSql.ts'
 import { prune, type Retention } from './retention.ts'
 
@@ -32,6 +32,11 @@ export class ResultDatabase {
   readonly #database: Database
   readonly #generation: number
   readonly #on: ResultDatabaseListener
+  /** That it can be read then does not show that it is back: it may be read-only or full. */
+  #writeFailed = false
+  /** When the last call that failed ended, and when the last that succeeded began: milliseconds of one clock. */
+  #failedAt = 0
+  #succeededFrom = 0
 
   constructor(database: Database, generation: number, on: ResultDatabaseListener = {}) {
     this.#database = database
@@ -81,8 +86,17 @@ export class ResultDatabase {
     )
   }
 
+  /** After a write that failed this shows, too, whether the next one may succeed. */
   readPosition(partition: Partition): Promise<number | null> {
-    return this.#call(database => database.transaction(sql => readPosition(sql, partition)))
+    return this.#call(async database => {
+      const isProbe = this.#writeFailed
+      const position = await database.transaction(async sql => {
+        if (isProbe) await touchPosition(sql, partition)
+        return await readPosition(sql, partition)
+      })
+      if (isProbe) this.#writeFailed = false
+      return position
+    })
   }
 
   /**
@@ -91,31 +105,44 @@ export class ResultDatabase {
    * @returns how many windows changed
    * @throws TidemarkError `fenced` when the position stands elsewhere, and then nothing is written
    */
-  write(batch: PositionedRows): Promise<number> {
-    return this.#call(async database => {
-      try {
-        return await database.transaction(sql => this.#write(sql, batch, writeAll))
-      } catch (error) {
-        if (troubleOf(error) !== 'data') throw error
-        const refused: [string, unknown][] = []
-        const each = (sql: Sql, rows: readonly ResultRow[]) => {
-          refused.length = 0
-          return writeEach(sql, rows, (key, reason) => refused.push([key, reason]))
-        }
-        const written = await database.transaction(sql => this.#write(sql, batch, each))
-        for (const [key, reason] of refused) this.#on.refused?.(key, databaseError(reason, database.where))
-        return written
-      }
-    })
+  async write(batch: PositionedRows): Promise<number> {
+    try {
+      const written = await this.#call(database => this.#writeOrSift(database, batch))
+      this.#writeFailed = false
+      return written
+    } catch (error) {
+      this.#writeFailed ||= error instanceof TidemarkError && error.code === 'unreachable'
+      throw error
+    }
   }
 
-  /** @returns how many windows were past their retention and are deleted */
-  prune(retention: Retention): Promise<number> {
-    return this.#call(database => prune(database, retention))
+  /** @returns how many windows were past their retention and are deleted; its failures say nothing about writing */
+  async prune(retention: Retention): Promise<number> {
+    try {
+      return await prune(this.#database, retention)
+    } catch (error) {
+      throw databaseError(error, this.where)
+    }
   }
 
   close(): Promise<void> {
     return this.#database.close()
+  }
+
+  async #writeOrSift(database: Database, batch: PositionedRows): Promise<number> {
+    try {
+      return await database.transaction(sql => this.#write(sql, batch, writeAll))
+    } catch (error) {
+      if (troubleOf(error) !== 'data') throw error
+      const refused: [string, unknown][] = []
+      const each = (sql: Sql, rows: readonly ResultRow[]) => {
+        refused.length = 0
+        return writeEach(sql, rows, (key, reason) => refused.push([key, reason]))
+      }
+      const written = await database.transaction(sql => this.#write(sql, batch, each))
+      for (const [key, reason] of refused) this.#on.refused?.(key, databaseError(reason, database.where))
+      return written
+    }
   }
 
   async #write(sql: Sql, batch: PositionedRows, write: typeof writeAll): Promise<number> {
@@ -138,13 +165,21 @@ export class ResultDatabase {
   }
 
   async #call<T>(run: (database: Database) => Promise<T>): Promise<T> {
+    const begunAt = performance.now()
     try {
       const result = await run(this.#database)
-      this.#on.up?.()
+      // Calls of several partitions overlap: what began before the last failure, or success, says nothing new.
+      if (begunAt >= this.#failedAt) {
+        this.#succeededFrom = begunAt
+        this.#on.up?.()
+      }
       return result
     } catch (cause) {
       const error = databaseError(cause, this.where)
-      if (error.code === 'unreachable') this.#on.down?.(error)
+      if (error.code === 'unreachable' && begunAt >= this.#succeededFrom) {
+        this.#failedAt = performance.now()
+        this.#on.down?.(error)
+      }
       throw error
     }
   }

@@ -18,11 +18,11 @@ const OLDEST_IN_TIME = `
 SELECT max(window_start) - make_interval(secs => $2::double precision) AS window_start
 FROM tidemark.windows WHERE size = $1
 `
-/** A longer window that is provisional still stands on those within it: see the function tidemark.tiles. */
+/** A window that is provisional stays, and so do those within it, on which it stands: see the function tidemark.tiles. */
 const DELETE = `
 WITH old AS (
   SELECT size, window_start FROM tidemark.windows w
-  WHERE size = $1 AND window_start <= $2 AND status <> 'provisional' AND NOT EXISTS (
+  WHERE size = $1 AND window_start <= $2 AND NOT EXISTS (
     SELECT FROM tidemark.windows p WHERE p.status = 'provisional'
       AND p.window_start <= w.window_start AND p.window_end >= w.window_end)
   ORDER BY window_start LIMIT ${BATCH}

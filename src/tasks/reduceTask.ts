@@ -152,9 +152,9 @@ export class ReduceTask implements Task {
     const dropped = this.#dropClosed()
     const progress = this.#progressUp(input, told)
     const moved = this.#position !== this.#committed || this.#finalThrough !== finalBefore || dropped
-    if (outputs.length === 0 && progress.length === 0 && !moved) return null
     this.#dirty = 0
     this.#pendingEvents = 0
+    if (outputs.length === 0 && progress.length === 0 && !moved) return null
     this.#committed = this.#position
     const commit = this.#commit()
     this.#unparkIfRoom()

@@ -9,6 +9,8 @@ export type SinkMetrics = {
   wrote(windows: number, results: number, seconds: number): void
   committed(partition: number, offset: number): void
   live(partition: number, live: boolean): void
+  /** Whether it waits at a record batch that cannot be read. */
+  corrupt(partition: number, waiting: boolean): void
   observed(partition: number, position: number, lag: number | null): void
   /** A partition's rows in memory were thrown away to be read again. */
   failed(code: string): void
@@ -68,6 +70,7 @@ export function createSinkMetrics(version: string): SinkMetrics {
     },
     committed: partitions.committed,
     live: partitions.live,
+    corrupt: partitions.corrupt,
     observed: partitions.observed,
     failed: code => restarts.labels(FAILURES.find(known => known === code) ?? 'other').inc(),
     foreignRecord: () => foreign.inc(),
@@ -98,6 +101,7 @@ function partitionGauges({ gauge }: Makers) {
     position: gauge('partition_position', 'The next offset to be processed.', label),
     committed: gauge('partition_committed_offset', 'Everything below it is in the database.', label),
     lag: gauge('partition_lag_records', 'Offsets between our position and the end of the log.', label),
+    corrupt: gauge('partition_corrupt_batch_waiting', '1 while it waits at an unreadable batch.', label),
   }
   let owned: ReadonlySet<number> = new Set()
   const set = (name: keyof typeof gauges, partition: number, value: number) => {
@@ -112,6 +116,7 @@ function partitionGauges({ gauge }: Makers) {
       owned = next
     },
     live: (partition: number, live: boolean) => set('live', partition, live ? 1 : 0),
+    corrupt: (partition: number, waiting: boolean) => set('corrupt', partition, waiting ? 1 : 0),
     committed: (partition: number, offset: number) => set('committed', partition, offset),
     observed: (partition: number, position: number, lag: number | null) => {
       set('position', partition, position)

@@ -30,6 +30,8 @@ export class SinkTelemetry {
   readonly #options: SinkTelemetryOptions
   readonly #health: Health
   readonly #positions = new Map<number, number>()
+  /** The offsets of unreadable batches at which partitions wait. */
+  readonly #corruptAt = new Map<number, number>()
   #ranges: readonly LogRange[] = []
   #database: DatabaseState
   #server: HttpServer | null = null
@@ -82,6 +84,11 @@ export class SinkTelemetry {
   delivered(partition: number, offset: number, ms: number): void {
     this.#positions.set(partition, offset)
     this.metrics.committed(partition, offset)
+    if (offset > (this.#corruptAt.get(partition) ?? offset)) {
+      this.#corruptAt.delete(partition)
+      this.metrics.corrupt(partition, false)
+      this.#health.corrupt(partition, false, this.#now())
+    }
     this.#health.flushed(partition, ms / 1000, this.#now())
   }
 
@@ -91,7 +98,10 @@ export class SinkTelemetry {
     this.#health.brokersSeen(this.#now())
   }
 
-  corrupt(partition: number): void {
+  /** A record batch that begins at `from` cannot be read; the partition waits there. */
+  corrupt(partition: number, from: number): void {
+    this.#corruptAt.set(partition, from)
+    this.metrics.corrupt(partition, true)
     this.#health.corrupt(partition, true, this.#now())
   }
 

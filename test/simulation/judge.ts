@@ -42,7 +42,7 @@ export type PartialJson = {
   aggregate: AggregateJson
   coverage: CoveredJson[] | null
 }
-export type GapJson = { p: number; from: number; to: number }
+export type GapJson = { p: number; from: number; to: number; clockBefore: number; untilMs: number }
 export type ProgressJson = {
   p: number
   of: number
@@ -68,6 +68,8 @@ export class Judge implements BrokerListener {
   /** By level and partition. */
   readonly #progress: SeenProgress[][][] = []
   readonly #positions = new Map<string, number>()
+  #read: { readonly value: Uint8Array | null; readonly json: { kind: string } & ProgressJson & PartialJson } | null =
+    null
 
   constructor(plan: Plan) {
     this.plan = plan
@@ -94,7 +96,10 @@ export class Judge implements BrokerListener {
       this.events.published(this.truth(Number(headerOf(output, 'source.partition'))), output)
       return
     }
-    const json = JSON.parse(decoder.decode(record.value as Uint8Array))
+    // What goes to all partitions is the same bytes.
+    const { value } = record
+    const json = value === this.#read?.value ? this.#read?.json : JSON.parse(decoder.decode(value as Uint8Array))
+    this.#read = { value, json }
     if (sender.stage === 'reduce') this.#reducerPublished(sender, log, record, output, json)
     else if (json.kind === 'partial') this.#partial(log.number, json)
     else this.#progressed(log.number, json, record)

@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { runSeeds, summaryOf } from './runSeeds.ts'
-import { simulate } from './simulate.ts'
 
 const USAGE = `npm run simulate -- --seed S [--trace]      runs one seed again; --trace shows every step
 npm run simulate -- --seeds N [--from S]    runs N seeds from S on (1)
@@ -45,6 +44,8 @@ async function main(): Promise<number> {
 }
 
 async function replay(seed: number, trace: boolean): Promise<number> {
+  // Where worker threads run the seeds, this one has no need of all that a seed needs.
+  const { simulate } = await import('./simulate.ts')
   const { failure, hash, counts } = await simulate(seed, trace ? console.log : null)
   console.log(`seed ${seed}, hash ${hash.toString(16)}, ${JSON.stringify(counts)}`)
   console.log(failure === null ? 'every check held' : `FAILED ${failure.check}: ${failure.message}`)

@@ -6,6 +6,8 @@ export type Mutation = {
   /** Source text that occurs exactly once in the file. */
   readonly find: string
   readonly replace: string
+  /** The seed to begin with, where the first to tell comes late; 1 when left out. */
+  readonly from?: number
   /** Seeds to try at most. */
   readonly seeds: number
   /** The checks that may find it; the first failure must be one of them. */
@@ -24,6 +26,7 @@ export const HELD = 'src/tasks/heldWindow.ts'
 export const OPEN = 'src/tasks/openWindow.ts'
 export const LEVELS = 'src/windows/levels.ts'
 export const AGGREGATE_VALUE = 'src/aggregate/aggregate.ts'
+export const SAMPLE = 'src/aggregate/userSample.ts'
 export const SESSIONS = 'src/aggregate/sessions.ts'
 export const RUNNER = 'src/runtime/partitionRunner.ts'
 export const IDLE = 'src/runtime/idleness.ts'

@@ -26,7 +26,7 @@ export async function prove(mutation: Mutation, number: number): Promise<Proof> 
   const startedAt = performance.now()
   try {
     plant(mutation, folder)
-    const output = await simulateIn(folder, mutation.seeds)
+    const output = await simulateIn(folder, mutation)
     const found = FAILED.exec(output)
     return {
       mutation,
@@ -53,9 +53,9 @@ function plant({ file, find, replace, rule }: Mutation, folder: string): void {
   writeFileSync(target, pieces.join(replace))
 }
 
-function simulateIn(folder: string, seeds: number): Promise<string> {
+function simulateIn(folder: string, { from = 1, seeds }: Mutation): Promise<string> {
   const main = join(folder, 'test', 'simulation', 'main.ts')
-  const args = [main, '--seeds', String(seeds), '--workers', '1', '--stop-at-first']
+  const args = [main, '--from', String(from), '--seeds', String(seeds), '--workers', '1', '--stop-at-first']
   const child = spawn(process.execPath, args, {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -36,6 +36,8 @@ export type Plan = {
   /** The base and the levels of longer windows. */
   readonly levels: readonly Level[]
   readonly userSample: number
+  /** How many there are. */
+  readonly users: number
   readonly required: readonly string[]
   readonly exactlyOnce: boolean
   /** How often a commit of an owner that is no longer the group's is accepted (at least once). */
@@ -69,7 +71,7 @@ const DAMAGE_STREAM = 1_000_003
 const LEVELS_STREAM = 2_000_003
 
 /** Drawn apart, so that all else of a seed stays what it was. */
-function levelsFor(seed: number): Pick<Plan, 'levels' | 'userSample'> {
+function levelsFor(seed: number): Pick<Plan, 'levels' | 'userSample' | 'users'> {
   const random = new Random(seed + LEVELS_STREAM)
   const rollupsMs = random.chance(0.5) ? [30] : []
   if (rollupsMs.length > 0 && random.chance(0.4)) rollupsMs.push(random.pick([60, 90]))
@@ -80,6 +82,7 @@ function levelsFor(seed: number): Pick<Plan, 'levels' | 'userSample'> {
   return {
     levels: levelsOf({ windowSizeMs: WINDOW_MS, rollupsMs, slidingWindows }),
     userSample: random.pick([16, 4]),
+    users: random.pick([50, 50, 5]),
   }
 }
 

@@ -1,6 +1,6 @@
 import { deliverNext } from './delivery.ts'
 import { check } from './failure.ts'
-import type { Owner } from './owner.ts'
+import type { Owner, Slot } from './owner.ts'
 import { IDLE_MS } from './plan.ts'
 import type { World } from './world.ts'
 
@@ -46,24 +46,41 @@ function heal(world: World, owner: Owner): void {
 }
 
 async function untilStill(world: World): Promise<void> {
+  const idle = new Map<Slot, string>()
   for (let round = 0, still = 0; round < MOST_ROUNDS; round++) {
     const before = stateOf(world)
     for (const slot of world.slots) {
-      const owner = slot.current ?? world.startOwner(slot)
-      heal(world, owner)
-      await answerAll(world, owner)
-      for (let i = 0; i < MOST_BATCHES && !owner.paused; i++) {
-        if (!deliverNext(owner, 50, null)) break
-        await answerAll(world, owner)
-      }
-      void owner.runner.flush()
-      await answerAll(world, owner)
+      // Where nothing has come since a turn that came to nothing, the next one would as well.
+      if (slot.current !== null && idle.get(slot) === placeOf(slot)) continue
+      const from = placeOf(slot)
+      await takeTurn(world, slot)
+      if (from === placeOf(slot)) idle.set(slot, from)
     }
     // One round may only have met the end of an earlier owner's transaction.
     still = before === stateOf(world) ? still + 1 : 0
     if (still === 2) return
   }
   check('comes-to-rest', false, () => 'the system is still busy after all records were delivered')
+}
+
+/** One owner reads what there is and tells what it has to tell. */
+async function takeTurn(world: World, slot: Slot): Promise<void> {
+  const owner = slot.current ?? world.startOwner(slot)
+  heal(world, owner)
+  await answerAll(world, owner)
+  for (let i = 0; i < MOST_BATCHES && !owner.paused; i++) {
+    if (!deliverNext(owner, 50, null)) break
+    await answerAll(world, owner)
+  }
+  void owner.runner.flush()
+  await answerAll(world, owner)
+}
+
+/** Where an owner stands, and what is there to read. */
+function placeOf({ current, log }: Slot): string {
+  if (current === null) return ''
+  const { id, spoke, fetchPosition, paused, knownPartitions, runner } = current
+  return [id, spoke, fetchPosition, paused, knownPartitions, runner.task?.position, log.end, log.stableEnd].join(' ')
 }
 
 /** Answers every call truthfully until none is left. */

@@ -7,6 +7,7 @@ export const FINALITY: readonly Mutation[] = [
     file: SOURCES,
     find: 'Math.max(clock, Math.min(idleAsOf, source.appendedAt))',
     replace: 'Math.max(clock, idleAsOf)',
+    from: 270,
     seeds: 3000,
     expects: ['final-justified'],
   },
@@ -47,6 +48,7 @@ export const FINALITY: readonly Mutation[] = [
     file: REDUCE,
     find: 'new Sources(start.sourcePartitions)',
     replace: 'new Sources(0)',
+    from: 350,
     seeds: 8000,
     expects: ['final-justified'],
   },
@@ -64,7 +66,7 @@ export const FINALITY: readonly Mutation[] = [
     find: 'return through > other || (through === other && a.position >= b.position)',
     replace: 'return a.position >= b.position',
     seeds: 6000,
-    expects: ['final-justified', 'dead-letters-true'],
+    expects: ['final-justified', 'dead-letters-true', 'rollup-partial-true'],
   },
   {
     rule: 'A window turns final only when all sources have passed its end and the lateness',
@@ -104,7 +106,7 @@ export const FINALITY: readonly Mutation[] = [
     find: 'this.#droppedThrough = start.droppedThrough',
     replace: 'this.#droppedThrough = -1',
     seeds: 1000,
-    expects: ['monotone-final', 'revision-grows', 'corrected-is-news'],
+    expects: ['monotone-final', 'revision-grows', 'corrected-is-news', 'rollup-partial-true'],
   },
   {
     rule: 'Windows are kept for CORRECTION_HORIZON beyond final',
@@ -163,7 +165,7 @@ export const REDUCING: readonly Mutation[] = [
     find: '      window.dirty = true\n      window.corrected = true',
     replace: '      window.corrected = true',
     seeds: 4000,
-    expects: ['totals', 'coverage', 'loss-admitted'],
+    expects: ['totals', 'coverage', 'loss-admitted', 'rollup-partial-true'],
   },
   {
     rule: 'replayFrom lies at or before the first partial of every window held',
@@ -179,7 +181,14 @@ export const REDUCING: readonly Mutation[] = [
     find: 'replayFrom = Math.min(replayFrom, this.#sources.heldFrom ?? replayFrom)\n',
     replace: '',
     seeds: 8000,
-    expects: ['dead-letters-true', 'coverage', 'final-comes-and-stays', 'final-justified', 'loss-admitted'],
+    expects: [
+      'dead-letters-true',
+      'coverage',
+      'final-comes-and-stays',
+      'final-justified',
+      'loss-admitted',
+      'gaps-passed',
+    ],
   },
   {
     rule: 'replayFrom lies at or before the first parked partial',
@@ -187,7 +196,7 @@ export const REDUCING: readonly Mutation[] = [
     find: 'let replayFrom = Math.min(this.#position, this.#parking?.position ?? this.#position)',
     replace: 'let replayFrom = this.#position',
     seeds: 6000,
-    expects: ['totals', 'coverage', 'final-comes-and-stays', 'revision-grows'],
+    expects: ['totals', 'coverage', 'final-comes-and-stays', 'revision-grows', 'rollup-sums'],
   },
   {
     rule: 'A parked window keeps finalThrough below it',

@@ -173,6 +173,12 @@ export class ResultJudge {
     else known.push({ from, through })
   }
 
+  /** Whether a dead letter claims the event. */
+  isLettered(window: number, p: number, offset: number): boolean {
+    const claims = this.#letters.get(`${window}/${p}`)
+    return claims?.some(({ from, through }) => from <= offset && offset < through) ?? false
+  }
+
   /** After everything was delivered and told: every accepted event is in its window's last result or in a dead letter. */
   checkTotals(): void {
     for (const truth of this.#judge.truths) {
@@ -183,9 +189,7 @@ export class ResultJudge {
         if (!folds.every(fold => fold.outcomes[i] === 'accepted')) return
         const covered = this.last.get(spec.window)?.coverage[p]?.through ?? 0
         if (offset < covered) return
-        const claimed = this.#letters.get(`${spec.window}/${p}`)
-        const told = claimed?.some(({ from, through }) => from <= offset && offset < through) ?? false
-        check('totals', told, () => {
+        check('totals', this.isLettered(spec.window, p, offset), () => {
           return `the event at ${offset} of source ${p} is neither in the result of window ${spec.window} (covered below ${covered}) nor in a dead letter`
         })
       })

@@ -44,6 +44,7 @@ export class RollupJudge {
   written = 0
   handUps = 0
   corrected = 0
+  overclaimed = 0
 
   constructor(judge: Judge) {
     this.#judge = judge
@@ -231,13 +232,45 @@ export class RollupJudge {
     const base = this.#state(0).standing.last
     const parts = baseWindows(level, window).flatMap(b => base.get(b) ?? [])
     this.#checkAddsUp('rollup-totals', what, result, parts)
-    const vague = parts.find(({ exact }) => !exact)
+    const vague = parts.find(part => !part.exact && !(isWhole([part]) && this.#isUntouched(level, window, part)))
     check('rollup-totals', !(result.exact && vague !== undefined), () => `${what} is exact, but one part is not`)
     if (parts.some(({ coverage }) => Object.values(coverage).some(({ gaps }) => gaps !== undefined))) return
+    for (const part of parts) this.#checkCoverage(what, result, part)
     const events = parts.flatMap(part => this.#eventsOf(part))
     const whole = this.#judge.checkStats('rollup-totals', what, result, sumsOf(events))
     check('rollup-totals', whole || !result.exact, () => `${what} is exact, but cannot keep all values`)
     checkUsers(what, result, events, endOf(level, window), this.#judge.plan.userSample)
+  }
+
+  /** What a longer window covers holds all that it counts, and else only what was reported as come too late. */
+  #checkCoverage(what: string, { coverage }: Result, part: Result): void {
+    const window = windowOf(this.#state(0).level, part)
+    for (const [p, { through }] of Object.entries(part.coverage)) {
+      const truth = this.#judge.truth(Number(p))
+      const own = coverage[p]
+      for (const { offset } of truth.acceptedIn(truth.fold(), window, 0, Number.POSITIVE_INFINITY)) {
+        const claimed = own !== undefined && own.from <= offset && offset < own.through
+        if (claimed === offset < through) continue
+        const late = claimed && this.#judge.results.isLettered(window, truth.partition, offset)
+        check('rollup-coverage', late, () => `${what}: ${p}/${offset} of window ${window}, covered ${claimed}`)
+        this.overclaimed++
+      }
+    }
+  }
+
+  /** Owners that find the same loss one after the other bound it ever more loosely: any of the bounds holds. */
+  #isUntouched(level: Level, window: number, { coverage }: Result): boolean {
+    const { reducers, latenessMs } = this.#judge.plan
+    const told = Array.from({ length: reducers }, (_, r) => this.#judge.progressOf(0, r)).flat()
+    return Object.entries(coverage).every(([p, { gaps = [] }]) => {
+      return gaps.every(([from, to]) => {
+        const same = told.flatMap(({ passed }) => passed).filter(gap => gap.from === from && gap.to === to)
+        return same.some(gap => {
+          const before = endOf(level, window) + latenessMs <= gap.clockBefore
+          return gap.p === Number(p) && (before || window * level.hopMs > gap.untilMs)
+        })
+      })
+    })
   }
 
   /** The events that a base result without gaps counts, by the log. */

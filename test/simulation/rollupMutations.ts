@@ -1,4 +1,4 @@
-import { AGGREGATE_VALUE, LEVELS, type Mutation, REDUCE, RESULT, SESSIONS, SOURCES } from './mutation.ts'
+import { AGGREGATE_VALUE, HELD, LEVELS, type Mutation, REDUCE, RESULT, SAMPLE, SESSIONS, SOURCES } from './mutation.ts'
 
 /** How results become longer windows. */
 export const ROLLUPS: readonly Mutation[] = [
@@ -71,14 +71,7 @@ export const ROLLUPS: readonly Mutation[] = [
     file: SOURCES,
     find: 'gaps: fresh.reduce(addSourceGap, told),',
     replace: 'gaps: further ? progress.gaps : told,',
-    seeds: 4000,
-    expects: ['gaps-passed', 'loss-admitted', 'rollup-totals'],
-  },
-  {
-    rule: 'replayFrom lies at or before the words of every gap that is known',
-    file: SOURCES,
-    find: 'known !== undefined && !(further && whole) ? known.heldFrom : position',
-    replace: 'known !== undefined && !further ? known.heldFrom : position',
+    from: 1960,
     seeds: 4000,
     expects: ['gaps-passed', 'loss-admitted', 'rollup-totals'],
   },
@@ -123,6 +116,14 @@ export const ROLLUPS: readonly Mutation[] = [
     expects: ['coverage'],
   },
   {
+    rule: 'A longer window covers what the shorter ones in it cover together',
+    file: HELD,
+    find: 'known.through = Math.max(known.through, covered.through)',
+    replace: 'known.through = covered.through',
+    seeds: 1000,
+    expects: ['rollup-coverage', 'rollup-partial-true'],
+  },
+  {
     rule: 'Users are added up with the counts',
     file: AGGREGATE_VALUE,
     find: 'if (json.u !== undefined) this.users.mergeText(json.u)',
@@ -132,9 +133,17 @@ export const ROLLUPS: readonly Mutation[] = [
   },
   {
     rule: 'Sessions are joined over the borders of windows and partitions',
+    file: SAMPLE,
+    find: 'if (first - end <= this.gapMs && start - last <= this.gapMs) {',
+    replace: 'if (first <= end && start <= last) {',
+    seeds: 500,
+    expects: ['users', 'no-two-truths'],
+  },
+  {
+    rule: 'Sessions of a user are joined with those before and behind',
     file: SESSIONS,
-    find: '(intervals[to] as number) <= last + gapMs',
-    replace: '(intervals[to] as number) <= last',
+    find: 'firstReaching(intervals, first - gapMs)',
+    replace: 'firstReaching(intervals, first)',
     seeds: 1000,
     expects: ['users', 'no-two-truths'],
   },

@@ -37,6 +37,7 @@ export async function simulate(seed: number, trace: ((line: string) => void) | n
   counts['corrected results'] = results.corrected
   counts['results of longer windows'] = rollups.written
   counts['corrected results of longer windows'] = rollups.corrected
+  counts['events too late that a longer window covers'] = rollups.overclaimed
   counts['hand-ups'] = rollups.handUps
   counts.records = world.appended
   return { seed, failure, hash: world.hash, counts }

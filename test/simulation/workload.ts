@@ -60,7 +60,7 @@ function oddDistance(random: Random): number {
 
 function eventSpec(random: Random, plan: Plan, timeMs: number, code: string | null): Spec {
   const fields: Record<string, unknown> = {
-    user_id: random.below(50),
+    user_id: random.below(plan.users),
     timestamp: timeMs,
   }
   const user = String(fields.user_id)

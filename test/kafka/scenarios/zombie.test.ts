@@ -8,6 +8,8 @@ import type { SupervisedRole } from './support/supervisedRole.ts'
 
 const file = scenarioFile('zombie')
 const ZOMBIES = 2
+/** Ended when the zombies have come back: how long that takes is the machine's affair. */
+const NO_END = ['--seconds', '90']
 const WAKE_LIMIT_MS = 30_000
 
 for (const delivery of ['at-least-once', 'exactly-once']) {
@@ -18,7 +20,7 @@ for (const delivery of ['at-least-once', 'exactly-once']) {
     const options = { aggregators: 2, settings, supervised: true }
     await withPipeline(file.kafka, `zombie-${delivery}`, options, async pipeline => {
       // A letter in every flush: its partition tells whose transaction is open.
-      const generating = pipeline.generate('--rate', '6000', '--seconds', '13', '--broken-json', '0.1')
+      const generating = pipeline.generate('--rate', '6000', ...NO_END, '--broken-json', '0.1')
       const letters = pipeline.topic('deadLetters')
       const probe = await probeTransactions(pipeline.settings.kafka, letters)
       for (let i = 0; i < ZOMBIES; i++) {
@@ -33,6 +35,7 @@ for (const delivery of ['at-least-once', 'exactly-once']) {
       }
       await probe.close()
       expect(generating.running, 'the zombies wake under load').toBe(true)
+      generating.end()
       await generating.ledger
       expect(await pipeline.differences()).toEqual([])
       const aborted = await countAborted(pipeline.reader, letters)
@@ -46,10 +49,17 @@ for (const delivery of ['at-least-once', 'exactly-once']) {
 
 file.scenario('a reducer stopped inside a transaction past its session is fenced and changes no number', async () => {
   const random = chance('zombie reducer')
-  const settings = { SESSION_TIMEOUT: '2s', PARTIALS_PARTITIONS: '1', EMIT_INTERVAL: '10ms', FLUSH_INTERVAL: '50ms' }
+  // One partition of one level: an open transaction is then the owner's.
+  const settings = {
+    SESSION_TIMEOUT: '2s',
+    PARTIALS_PARTITIONS: '1',
+    ROLLUPS: 'none',
+    EMIT_INTERVAL: '10ms',
+    FLUSH_INTERVAL: '50ms',
+  }
   const options = { aggregators: 1, reducers: 2, settings, supervised: true }
   await withPipeline(file.kafka, 'zombie-reducer', options, async pipeline => {
-    const generating = pipeline.generate('--rate', '8000', '--seconds', '14')
+    const generating = pipeline.generate('--rate', '8000', ...NO_END)
     const probe = await probeTransactions(pipeline.settings.kafka, pipeline.topic('results'))
     await sleep(1_000)
     for (let i = 0; i < ZOMBIES; i++) {
@@ -61,6 +71,7 @@ file.scenario('a reducer stopped inside a transaction past its session is fenced
     }
     await probe.close()
     expect(generating.running, 'the zombies wake under load').toBe(true)
+    generating.end()
     await generating.ledger
     expect(await pipeline.differences()).toEqual([])
     const aborted = await countAborted(pipeline.reader, pipeline.topic('results'))

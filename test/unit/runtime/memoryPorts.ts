@@ -127,6 +127,7 @@ export class CountingTask implements Task {
   capture(input: CaptureInput): Capture | null {
     if (this.failure !== null) throw this.failure
     this.inputs.push(input)
+    this.pendingEvents = 0
     if (this.next === null) return null
     const stages = this.next.map(keys => {
       return keys.map((key): OutputRecord => ({ topic: 'partials', partition: 0, key, value: null }))
@@ -168,7 +169,7 @@ export class World {
       ports: this.ports,
       idleTimeoutMs,
       flushMaxBytes: 2_000,
-      flushMaxEvents: 0,
+      flushMaxEvents: 100,
       now: () => this.now,
       sleep: async ms => {
         this.waits.push(ms)

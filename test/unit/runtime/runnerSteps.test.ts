@@ -202,6 +202,25 @@ describe('records', () => {
     expect(world.ports.stored?.offset).toBe(9)
   })
 
+  it('are told at once from 100 events on, and wait for nothing when they come during a flush', async () => {
+    const world = await running()
+    const release = world.ports.hold('commit')
+    world.task.pendingEvents = 99
+    world.runner.deliver(range(0, 5))
+    expect(world.ports.calls).toEqual([])
+    world.task.pendingEvents = 100
+    world.runner.deliver(range(5, 6))
+    expect(world.ports.calls).toEqual(['begin'])
+    await settle()
+    world.task.pendingEvents = 1_000_000
+    world.runner.deliver(range(6, 7))
+    world.ports.calls.length = 0
+    release()
+    await settle()
+    expect(world.ports.calls.slice(0, 2)).toEqual(['commit done', 'begin'])
+    expect(world.ports.stored?.offset).toBe(7)
+  })
+
   it('are not held back during the replay: there is nothing that could be told', async () => {
     const world = await running(10, 10)
     world.task.pendingBytes = 9_000

@@ -86,9 +86,14 @@ describe('what passes is tried again', () => {
   it('a read-only database', async () => {
     await prepared('frozen')
     await server.run('frozen', 'ALTER DATABASE frozen SET default_transaction_read_only = on')
-    const results = new ResultDatabase(open(server.url('frozen')), 1)
-    const writing = persistently(() => write(results))
+    const told: string[] = []
+    const on = { up: () => void told.push('up'), down: () => void told.push('down') }
+    const results = new ResultDatabase(open(server.url('frozen')), 1, on)
     await expect(write(results)).rejects.toMatchObject({ code: 'unreachable', retriable: true })
+    // It can be read: that is not said to be the end of it.
+    await expect(results.readPosition(AT)).rejects.toMatchObject({ code: 'unreachable' })
+    expect(told).toEqual(['down', 'down'])
+    const writing = persistently(() => write(results))
     await server.run('frozen', 'SET default_transaction_read_only = off', 'ALTER DATABASE frozen RESET ALL')
     // Connections keep the setting with which they began.
     await server.run('postgres', "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'frozen'")
@@ -111,12 +116,15 @@ describe('what passes is tried again', () => {
     const results = await prepared('asleep')
     await results.write({ ...AT, rows: [], from: null, to: 0 })
     const { promise: slept, resolve: wake } = Promise.withResolvers<void>()
+    const { promise: locked, resolve: tellLocked } = Promise.withResolvers<void>()
     const sleeper = open(server.url('asleep'), { idleLimitMs: 200 }).transaction(async sql => {
       await sql.query('SELECT 1 FROM tidemark.positions FOR UPDATE')
+      tellLocked()
       await slept
       await sql.query('UPDATE tidemark.positions SET next_offset = 77')
     })
     const died = expect(sleeper).rejects.toThrow()
+    await locked
     expect(await results.write({ ...AT, rows: rowsOf(resultOf()), from: 0, to: 1 })).toBe(1)
     wake()
     await died

@@ -30,8 +30,8 @@ export type PipelineOptions = {
 
 export type Run = { readonly code: number; readonly output: string; readonly seconds: number }
 
-/** A generator under way; `ledger` resolves when it has ended well. */
-export type Generating = { readonly ledger: Promise<LedgerContent>; readonly running: boolean }
+/** A generator under way; `ledger` resolves when it has ended well, by itself or by `end`. */
+export type Generating = { readonly ledger: Promise<LedgerContent>; readonly running: boolean; end(): void }
 
 const SETTINGS: Readonly<Record<string, string>> = {
   SOURCE_PARTITIONS: '6',
@@ -167,6 +167,7 @@ export class Pipeline {
       get running() {
         return job.running
       },
+      end: () => job.kill('SIGTERM'),
     }
   }
 
