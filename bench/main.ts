@@ -82,7 +82,8 @@ async function run(options: Options, say: (line: string) => void): Promise<Figur
     if (wanted('memory')) figures.push(...steady.flatMap(steadyMemoryFigures))
     if (drains !== null && wanted('memory')) figures.push(...drainMemoryFigures(drains))
     if (wanted('freshness')) figures.push(...steady.flatMap(freshnessFigures))
-    if (wanted('results')) figures.push(...resultFigures(await measureResults(lab, options.quick, say)))
+    if (wanted('results'))
+      figures.push(...resultFigures(await measureResults(lab, options.quick, options.profile, say)))
     return figures
   } finally {
     await lab.close()

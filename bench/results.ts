@@ -23,10 +23,12 @@ export type Results = {
 }
 
 const SOURCES = 12
+/** What aggregators tell each second of a partition that is not busy; thousands of users in each would be most of the work. */
+const LOGINS_PER_PARTIAL = 5
 const HOUR_MS = 3_600_000
 const USERS = 1_000_000
 const SEEDS = 100
-const COPIED_DAYS = 5
+const COPIED_DAYS = 2
 const COPIES_PER_SEND = 300
 const MOST_MEMORY_MIB = 512
 const LEAST_PARTIALS_PER_SECOND = 20_000
@@ -34,16 +36,24 @@ const LEAST_SQL_RESULTS_PER_SECOND = 5_000
 const MOST_RESTART_MS = 10_000
 const LIMIT_MS = 300_000
 const LOOK_MS = 50
-/** Yesterday: windows that may be told of at any hour of today. */
-const DAY_START_MS = Math.floor(Date.now() / 86_400_000 - 1) * 86_400_000
+/** Days that are over by now. */
+const DAY_START_MS = Math.floor(Date.now() / 86_400_000 - 3) * 86_400_000
 
-/** A day of partials for one reducer, its restart behind them, and an hour of a million users. */
-export async function measureResults(lab: Lab, quick: boolean, say: (line: string) => void): Promise<Results> {
+/**
+ * Three days of partials for one reducer, its restart behind them, what it told in SQL, and an hour of a million users.
+ * @param profileFolder where the reducer of the day leaves its CPU profile; null for none
+ */
+export async function measureResults(
+  lab: Lab,
+  quick: boolean,
+  profileFolder: string | null,
+  say: (line: string) => void,
+): Promise<Results> {
   const day = await lab.pipeline('day')
-  const hours = quick ? 6 : 24
-  const { partials } = await fill(lab, day, { hours, usersPerPartial: 20, users: 10_000 })
+  const hours = quick ? 6 : 72
+  const { partials } = await fill(lab, day, { hours, usersPerPartial: LOGINS_PER_PARTIAL, users: 10_000 })
   say(`${partials} partials of ${hours} h are written`)
-  const { seconds } = await reduce(lab, day)
+  const { seconds } = await reduce(lab, day, profileFolder)
   say(`the reducer has merged them in ${seconds.toFixed(1)} s`)
   const restartMs = await restart(lab, day)
   say(`a new reducer was ready after ${Math.round(restartMs)} ms`)
@@ -54,7 +64,7 @@ export async function measureResults(lab: Lab, quick: boolean, say: (line: strin
   const users = quick ? USERS / 10 : USERS
   const usersPerPartial = Math.ceil(users / (HOUR_MS / many.settings.windowSizeMs) / SOURCES)
   await fill(lab, many, { hours: 1, usersPerPartial, users })
-  const { peakBytes } = await reduce(lab, many)
+  const { peakBytes } = await reduce(lab, many, null)
   const result = await resultOf(lab, many, '1h')
   say(`an hour of ${users} users: ${result.users.distinct} by the reducer`)
   const hour = { distinct: result.users.distinct, expected: users, error: result.users.relative_error }
@@ -77,8 +87,13 @@ async function fill(
 }
 
 /** From the first live partition until the partials of all levels are merged, told and committed. */
-async function reduce(lab: Lab, pipeline: Pipeline): Promise<{ seconds: number; peakBytes: number }> {
-  const role = lab.role(`${pipeline.settings.consumerGroup}-reduce`, 'reduce', pipeline)
+async function reduce(
+  lab: Lab,
+  pipeline: Pipeline,
+  profileFolder: string | null,
+): Promise<{ seconds: number; peakBytes: number }> {
+  const env = profileFolder === null ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileFolder}` }
+  const role = lab.role(`${pipeline.settings.consumerGroup}-reduce`, 'reduce', pipeline, undefined, env)
   try {
     await role.line(({ event }) => event === 'live')
     const startedAt = performance.now()
@@ -123,14 +138,14 @@ async function untilRead(lab: Lab, group: string, topic: string): Promise<number
   throw new Error(`${group} has not read ${topic} within ${LIMIT_MS / 1000} s`)
 }
 
-/** The day's results once more for each of the days before it: what a sink has to catch up with after a while. */
+/** All results once more for the days before: what a sink has to catch up with after a while. */
 async function copyDays(lab: Lab, pipeline: Pipeline): Promise<void> {
   const { settings } = pipeline
   const topic = topicName(settings, 'results')
   const results = [...(await resultsOf(lab, pipeline)).values()]
   const sender = await createBatchSender(settings.kafka)
   for (let day = 1; day <= COPIED_DAYS; day++) {
-    const moved = results.map(result => daysBefore(result, day))
+    const moved = results.map(result => daysBefore(result, 3 * day))
     for (let first = 0; first < moved.length; first += COPIES_PER_SEND) {
       const messages = moved.slice(first, first + COPIES_PER_SEND).map(result => ({
         key: `${result.window.size}/${result.window.start}`,
@@ -232,14 +247,14 @@ export function resultFigures({ partials, seconds, restartMs, sink, hour, peakBy
       partials / seconds,
       'partials/s',
       { least: LEAST_PARTIALS_PER_SECOND },
-      `${partials} partials of ${SOURCES} sources, with their progress, results and roll-ups`,
+      `${partials} partials of ${LOGINS_PER_PARTIAL} logins from ${SOURCES} sources, with their progress, results and roll-ups`,
     ),
     figure(
       'reducer restarted, to ready',
       restartMs,
       'ms',
       { most: MOST_RESTART_MS },
-      'from the start of the process until all levels are live, a day of windows behind it',
+      'from the start of the process until all levels are live, three days of windows behind it',
     ),
     figure(
       'sink, results into PostgreSQL',

@@ -1,5 +1,6 @@
 import { Aggregate, type AggregateLimits } from '../aggregate/aggregate.ts'
 import type { Covered, PartialMessage } from './messages.ts'
+import type { WindowCounts } from './result.ts'
 
 /**
  * A window's state in the reducer: a map (p, from) -> the partial with the greatest `through`. Its total is the sum of
@@ -16,6 +17,8 @@ export class HeldWindow {
   /** Events in all partials kept, and in the last result told. */
   count = 0
   toldCount = 0
+  /** What it adds up to, for results, at the revision that it was added up. */
+  counted: { readonly revision: number; readonly counts: WindowCounts } | null = null
   /** By the level it is handed up to: the revision that was, and when (epoch milliseconds). */
   readonly handedUp = new Map<number, { readonly revision: number; readonly at: number }>()
   readonly #parts = new Map<number, PartialMessage[]>()
@@ -52,41 +55,50 @@ export class HeldWindow {
     return sum
   }
 
-  /** Adds the partials up. Parts of one source are in the order of `from`. */
-  total(limits: AggregateLimits): WindowTotal {
+  /** The partials added up. */
+  total(limits: AggregateLimits): Aggregate {
     const aggregate = new Aggregate(limits)
+    for (const parts of this.#parts.values()) {
+      for (const part of saying(parts)) aggregate.mergeJson(part.aggregate)
+    }
+    return aggregate
+  }
+
+  /** What the partials cover, by source partition. */
+  coverage(): ReadonlyMap<number, Covered> {
     const coverage = new Map<number, Coverage>()
     for (const parts of this.#parts.values()) {
       const first = parts[0] as PartialMessage
-      if (first.coverage === null) coverage.set(first.p, addSource(parts, aggregate))
-      else {
-        aggregate.mergeJson(first.aggregate)
-        for (const covered of first.coverage) cover(coverage, covered)
-      }
+      if (first.coverage === null) coverage.set(first.p, coverageOf(parts))
+      else for (const covered of first.coverage) cover(coverage, covered)
     }
-    return { aggregate, coverage }
+    return coverage
   }
-}
-
-export type WindowTotal = {
-  readonly aggregate: Aggregate
-  /** By source partition. */
-  readonly coverage: ReadonlyMap<number, Covered>
 }
 
 type Coverage = { -readonly [K in keyof Covered]: Covered[K] }
 
-/** Adds the parts of one source partition up. */
-function addSource(parts: readonly PartialMessage[], aggregate: Aggregate): Coverage {
+/**
+ * The parts of a source, in the order of `from`, that say something. Retention may make a new owner begin a sub-chunk while
+ * a partial of the owner before it reaches further than its commit: a sub-chunk inside such a partial says nothing new.
+ */
+function saying(parts: readonly PartialMessage[]): readonly PartialMessage[] {
+  if (parts.length === 1) return parts
+  let through = -1
+  return parts.filter(part => {
+    const says = part.through > through
+    if (says) through = part.through
+    return says
+  })
+}
+
+function coverageOf(parts: readonly PartialMessage[]): Coverage {
   const { p, from, clockAtFrom } = parts[0] as PartialMessage
   const twice: [number, number][] = []
   let through = from
-  for (const part of parts) {
-    // Retention may make a new owner begin a sub-chunk while a partial of the owner before it reaches further than
-    // its commit. A sub-chunk inside such a partial says nothing new; one that passes its end repeats what lies between.
-    if (part.through <= through) continue
+  for (const part of saying(parts)) {
+    // A sub-chunk that passes the end of a partial that it begins in repeats what lies between.
     if (part.from < through) twice.push([part.from, through])
-    aggregate.mergeJson(part.aggregate)
     through = part.through
   }
   return { p, from, clockAtFrom, through, twice }

@@ -1,8 +1,9 @@
+import type { Aggregate } from '../aggregate/aggregate.ts'
 import { invariant } from '../errors.ts'
 import type { ResultStatus, Totals } from '../results/result.ts'
 import { gapTouches } from '../windows/gaps.ts'
 import { closedIn, endMsOf, keyOf, type Level, parentsOf, startMsOf } from '../windows/levels.ts'
-import { HeldWindow, type WindowTotal } from './heldWindow.ts'
+import { HeldWindow } from './heldWindow.ts'
 import { type LatePartial, lateLetter } from './latePartial.ts'
 import {
   type Covered,
@@ -16,7 +17,7 @@ import { ProgressTeller } from './progressTeller.ts'
 import type { RecordBatch } from './recordBatch.ts'
 import { encodeReduceCommit, type ReduceCommit } from './reduceCommit.ts'
 import { leastMaxWindows, type ReduceTaskSettings, startOf } from './reduceStart.ts'
-import { buildDeviceStats, buildResult } from './result.ts'
+import { buildDeviceStats, buildResult, windowCounts } from './result.ts'
 import { Sources } from './sources.ts'
 import type { Capture, CaptureInput, Commit, Notice, OutputRecord, Task, TaskFactory } from './task.ts'
 
@@ -24,16 +25,21 @@ import type { Capture, CaptureInput, Commit, Notice, OutputRecord, Task, TaskFac
 type Parking = { fromWindow: number; position: number }
 
 /** What results tell beside their window's own counts. */
-type Told = { readonly totals: Totals; readonly gaps: readonly SourceGap[]; readonly now: number }
+type Told = {
+  readonly totals: Totals
+  readonly gaps: readonly SourceGap[]
+  /** The latest of every source. */
+  readonly progress: readonly ProgressMessage[]
+  readonly now: number
+}
 
 const NOTICES_PER_CAPTURE = 5
 /** About what the letter of a late partial comes to. */
 const LETTER_BYTES = 1024
 /** About what a result and its hand-ups come to; to build one takes about a millisecond, during which nothing else happens. */
-const RESULT_BYTES = 4096
+const RESULT_BYTES = 1024
 /** A provisional result is handed up this many times in the course of a longer window. */
 const HAND_UPS_PER_WINDOW = 60
-const encoder = new TextEncoder()
 
 /**
  * One partition of one level's partials: keeps, for each window, the greatest partial of every (p, from), tells what they
@@ -134,15 +140,19 @@ export class ReduceTask implements Task {
     const finalBefore = this.#finalThrough
     this.#advanceFinality()
     const outputs: OutputRecord[] = []
-    const told = { totals: this.#totals(), gaps: this.#sources.gaps(), now: input.now }
+    const { now } = input
+    const told = { totals: this.#totals(), gaps: this.#sources.gaps(), progress: this.#sources.progress(), now }
     for (const window of this.#windows.values()) {
       const turnsFinal = window.index > finalBefore && window.index <= this.#finalThrough
       const tells = window.dirty || turnsFinal
       const above = this.#levelsDue(window, input.now)
       if (!tells && above.length === 0) continue
-      const total = this.#totalOf(window)
-      if (tells) outputs.push(...this.#results(window, total, told))
-      for (const level of above) outputs.push(...this.#handUps(window, total, level, input.now))
+      // A window that turns final tells again what it told; adding up thousands of users twice would be most of the work.
+      const isCounted = window.counted?.revision === window.revision
+      const total = isCounted && above.length === 0 ? null : this.#totalOf(window)
+      const coverage = this.#withSilent(window.coverage(), told)
+      if (tells) outputs.push(...this.#results(window, coverage, told))
+      if (total !== null) outputs.push(...this.#handUps(window, total, coverage, above, input.now))
       window.dirty = false
       window.toldCount = window.count
     }
@@ -281,39 +291,47 @@ export class ReduceTask implements Task {
     return this.#sources.leastClock(this.#windows.size > 0)
   }
 
-  #totalOf(window: HeldWindow): WindowTotal {
+  #totalOf(window: HeldWindow): Aggregate {
     const { level, limits, hourOf } = this.#settings
     const total = window.total(limits)
-    if (level.below !== null) return total
     // All events of a base window fall into one hour.
-    total.aggregate.hours[hourOf(startMsOf(level, window.index))] = total.aggregate.count
-    return { aggregate: total.aggregate, coverage: this.#withSilent(total.coverage) }
+    if (level.below === null) total.hours[hourOf(startMsOf(level, window.index))] = total.count
+    const { revision } = window
+    window.counted = { revision, counts: windowCounts(total, endMsOf(level, window.index)) }
+    return total
   }
 
   /**
    * A source that told nothing of the window is covered too: its progress says that all it had to say below `through` is
    * said. The range [through, through) then states that no event of the window lies below.
    */
-  #withSilent(coverage: ReadonlyMap<number, Covered>): ReadonlyMap<number, Covered> {
-    const all = new Map(coverage)
-    for (const [p, { through, clock }] of this.#sources.progress()) {
-      const known = coverage.get(p)
-      if (known === undefined) all.set(p, { p, from: through, clockAtFrom: clock, through, twice: [] })
-      else if (known.through < through) all.set(p, { ...known, through })
+  #withSilent(coverage: ReadonlyMap<number, Covered>, told: Told): readonly Covered[] {
+    const covered = [...coverage.values()]
+    // What a longer window covers was handed up with this.
+    if (this.#settings.level.below !== null) return covered
+    const all = covered.map(({ p, from, clockAtFrom, through, twice }) => {
+      return { p, from, clockAtFrom, through: Math.max(through, this.#sources.throughOf(p)), twice }
+    })
+    for (const { p, through, clock } of told.progress) {
+      if (!coverage.has(p)) all.push({ p, from: through, clockAtFrom: clock, through, twice: [] })
     }
     return all
   }
 
-  #results(window: HeldWindow, { aggregate, coverage }: WindowTotal, told: Told): OutputRecord[] {
+  #results(window: HeldWindow, coverage: readonly Covered[], told: Told): OutputRecord[] {
     const { generation, level, allowedLatenessMs: latenessMs } = this.#settings
-    const { index, revision } = window
+    const { index, revision, counted } = window
+    invariant(counted !== null, 'a result is told of a window that was added up')
     const status = this.#statusOf(window)
-    const covered = { aggregate, coverage: [...coverage.values()] }
-    const result = buildResult({ generation, level, index, latenessMs, status, revision, ...covered, ...told })
+    const { counts } = counted
+    const result = buildResult({
+      ...{ generation, level, index, latenessMs, status, revision, counts, coverage },
+      ...{ gaps: told.gaps, totals: told.totals, now: told.now },
+    })
     const key = keyOf(level, index)
     return [
-      { topic: 'results', partition: null, key, value: encoder.encode(JSON.stringify(result)) },
-      { topic: 'deviceStats', partition: null, key, value: encoder.encode(JSON.stringify(buildDeviceStats(result))) },
+      { topic: 'results', partition: null, key, value: JSON.stringify(result) },
+      { topic: 'deviceStats', partition: null, key, value: JSON.stringify(buildDeviceStats(result)) },
     ]
   }
 
@@ -330,22 +348,31 @@ export class ReduceTask implements Task {
   }
 
   /** The window's result as a partial of each longer window that it lies in. */
-  #handUps(window: HeldWindow, { aggregate, coverage }: WindowTotal, above: Level, now: number): OutputRecord[] {
+  #handUps(
+    window: HeldWindow,
+    total: Aggregate,
+    coverage: readonly Covered[],
+    above: readonly Level[],
+    now: number,
+  ): OutputRecord[] {
+    if (above.length === 0) return []
     const { generation, level, partialsPartitions } = this.#settings
     const { index, revision } = window
-    window.handedUp.set(above.number, { revision, at: now })
     const stated = { from: 0, clockAtFrom: 0, through: revision, last: this.#position }
-    const counted = { aggregate: aggregate.toJSON(), coverage: [...coverage.values()] }
-    const [first, last] = parentsOf(above, level, index)
-    return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => {
-      const w = first + i
-      return {
-        topic: 'partials',
-        level: above.number,
-        partition: w % partialsPartitions,
-        key: `${w}/${index}/0`,
-        value: encodeMessage({ kind: 'partial', generation, w, p: index, ...stated, ...counted }),
-      }
+    const counted = { aggregate: total.toJSON(), coverage }
+    return above.flatMap(parent => {
+      window.handedUp.set(parent.number, { revision, at: now })
+      const [first, last] = parentsOf(parent, level, index)
+      return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => {
+        const w = first + i
+        return {
+          topic: 'partials' as const,
+          level: parent.number,
+          partition: w % partialsPartitions,
+          key: `${w}/${index}/0`,
+          value: encodeMessage({ kind: 'partial', generation, w, p: index, ...stated, ...counted }),
+        }
+      })
     })
   }
 

@@ -26,7 +26,7 @@ export type ResultInput = {
   readonly latenessMs: number
   readonly status: ResultStatus
   readonly revision: number
-  readonly aggregate: Aggregate
+  readonly counts: WindowCounts
   readonly coverage: readonly Covered[]
   /** All gaps known in the log. */
   readonly gaps: readonly SourceGap[]
@@ -34,23 +34,29 @@ export type ResultInput = {
   readonly now: number
 }
 
-export function buildResult(input: ResultInput): Result {
-  const { aggregate, level, index } = input
-  const endMs = endMsOf(level, index)
-  const [start, end] = [isoTime(startMsOf(level, index)), isoTime(endMs)]
-  const gaps = input.gaps.filter(gap => gapTouches(gap, startMsOf(level, index), endMs, input.latenessMs))
-  const coverage = coverageOf(input.coverage, gaps)
-  const vouched = Object.values(coverage).every(entry => entry.gaps === undefined)
+/** What a window's events add up to, as results tell it. */
+export type WindowCounts = Omit<
+  Result,
+  | 'v'
+  | 'generation'
+  | 'window'
+  | 'status'
+  | 'revision'
+  | 'exact'
+  | 'current_time'
+  | 'time_window'
+  | 'stream_totals'
+  | 'coverage'
+> & {
+  /** False once a dimension had more distinct values than it may keep. */
+  readonly isWhole: boolean
+}
+
+/** @param endMs of the window, epoch milliseconds */
+export function windowCounts(aggregate: Aggregate, endMs: number): WindowCounts {
   const { users, sessions } = summarize(aggregate.users, endMs)
   return {
-    v: 1,
-    generation: input.generation,
-    window: { size: level.size, start, end },
-    status: input.status,
-    revision: input.revision,
-    exact: vouched && aggregate.exact,
-    current_time: isoTime(input.now),
-    time_window: `${start}/${end}`,
+    isWhole: aggregate.exact,
     batch_size: aggregate.count,
     device_stats: countsOf(aggregate.devices),
     location_stats: countsOf(aggregate.locales),
@@ -64,6 +70,27 @@ export function buildResult(input: ResultInput): Result {
     most_popular: popular(aggregate, (count, best) => count > best),
     least_popular: popular(aggregate, (count, best) => count < best),
     quality: { missing: byField(aggregate.missing), invalid: byField(aggregate.invalid) },
+  }
+}
+
+export function buildResult(input: ResultInput): Result {
+  const { level, index } = input
+  const { isWhole, ...counts } = input.counts
+  const endMs = endMsOf(level, index)
+  const [start, end] = [isoTime(startMsOf(level, index)), isoTime(endMs)]
+  const gaps = input.gaps.filter(gap => gapTouches(gap, startMsOf(level, index), endMs, input.latenessMs))
+  const coverage = coverageOf(input.coverage, gaps)
+  const vouched = Object.values(coverage).every(entry => entry.gaps === undefined)
+  return {
+    v: 1,
+    generation: input.generation,
+    window: { size: level.size, start, end },
+    status: input.status,
+    revision: input.revision,
+    exact: vouched && isWhole,
+    current_time: isoTime(input.now),
+    time_window: `${start}/${end}`,
+    ...counts,
     stream_totals: input.totals,
     coverage,
   }

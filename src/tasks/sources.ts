@@ -88,9 +88,9 @@ export class Sources {
     return began ? least : Number.NEGATIVE_INFINITY
   }
 
-  /** The latest progress of each source, by its number. */
-  progress(): Map<number, ProgressMessage> {
-    return new Map([...this.#sources].map(([p, { progress }]) => [p, progress]))
+  /** The latest progress of each source. */
+  progress(): ProgressMessage[] {
+    return [...this.#sources.values()].map(({ progress }) => progress)
   }
 
   /** All gaps that were told, each once. */
@@ -104,7 +104,7 @@ export class Sources {
 
   /** What all sources had told of the whole stream, added up. */
   sum(): Totals {
-    return sumTotals([...this.#sources.values()].map(({ progress }) => progress))
+    return sumTotals(this.progress())
   }
 
   /** The farthest of what the sources had told of the whole stream, each of which speaks for all. */

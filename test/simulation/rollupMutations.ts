@@ -110,8 +110,8 @@ export const ROLLUPS: readonly Mutation[] = [
   {
     rule: 'The hour of a base window is counted with its events',
     file: REDUCE,
-    find: 'total.aggregate.hours[hourOf(startMsOf(level, window.index))] = total.aggregate.count',
-    replace: 'total.aggregate.hours[hourOf(0)] = total.aggregate.count',
+    find: 'total.hours[hourOf(startMsOf(level, window.index))] = total.count',
+    replace: 'total.hours[hourOf(0)] = total.count',
     seeds: 100,
     expects: ['coverage'],
   },

@@ -406,7 +406,7 @@ function expectEqualsRecount(
   const truth = recount.result()
   const counted = [...windows.values()].map(window => [
     windowKey(window.index, 1000),
-    window.total(settings.limits).aggregate.count,
+    window.total(settings.limits).count,
   ])
   expect(Object.fromEntries(counted)).toEqual(
     Object.fromEntries(Object.entries(truth.windows).map(([key, { count }]) => [key, count])),

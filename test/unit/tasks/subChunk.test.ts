@@ -6,9 +6,8 @@ import { partial, reduceSettings } from './reduceSupport.ts'
 function seen(...partials: ReturnType<typeof partial>[]): unknown {
   const window = new HeldWindow(5, 0)
   for (const offered of partials) window.offer(offered)
-  const { aggregate, coverage } = window.total(reduceSettings.limits)
-  const { from, through, twice } = coverage.get(0)!
-  return { count: aggregate.count, covered: [from, through], twice }
+  const { from, through, twice } = window.coverage().get(0)!
+  return { count: window.total(reduceSettings.limits).count, covered: [from, through], twice }
 }
 
 describe('a sub-chunk that retention forced upon a new owner', () => {
