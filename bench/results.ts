@@ -275,7 +275,7 @@ export function resultFigures({ partials, seconds, restartMs, sink, hour, peakBy
       `worst of ${worst.seeds} samples`,
       worst.errors,
       'standard errors',
-      { most: 4 },
+      { most: 3 },
       `of ${worst.users} users each`,
     ),
     figure(

@@ -2,17 +2,11 @@ import type { Aggregate } from '../aggregate/aggregate.ts'
 import { invariant } from '../errors.ts'
 import type { ResultStatus, Totals } from '../results/result.ts'
 import { gapTouches } from '../windows/gaps.ts'
-import { closedIn, endMsOf, keyOf, type Level, parentsOf, startMsOf } from '../windows/levels.ts'
+import { closedIn, endMsOf, keyOf, startMsOf } from '../windows/levels.ts'
+import { handUps, levelsDue } from './handUp.ts'
 import { HeldWindow } from './heldWindow.ts'
 import { type LatePartial, lateLetter } from './latePartial.ts'
-import {
-  type Covered,
-  decodeMessage,
-  encodeMessage,
-  type PartialMessage,
-  type ProgressMessage,
-  type SourceGap,
-} from './messages.ts'
+import { type Covered, decodeMessage, type PartialMessage, type ProgressMessage, type SourceGap } from './messages.ts'
 import { ProgressTeller } from './progressTeller.ts'
 import type { RecordBatch } from './recordBatch.ts'
 import { encodeReduceCommit, type ReduceCommit } from './reduceCommit.ts'
@@ -38,8 +32,6 @@ const NOTICES_PER_CAPTURE = 5
 const LETTER_BYTES = 1024
 /** About what a result and its hand-ups come to; to build one takes about a millisecond, during which nothing else happens. */
 const RESULT_BYTES = 1024
-/** A provisional result is handed up this many times in the course of a longer window. */
-const HAND_UPS_PER_WINDOW = 60
 
 /**
  * One partition of one level's partials: keeps, for each window, the greatest partial of every (p, from), tells what they
@@ -145,14 +137,15 @@ export class ReduceTask implements Task {
     for (const window of this.#windows.values()) {
       const turnsFinal = window.index > finalBefore && window.index <= this.#finalThrough
       const tells = window.dirty || turnsFinal
-      const above = this.#levelsDue(window, input.now)
+      const above = levelsDue(this.#settings.above, window, window.index <= this.#finalThrough, now)
       if (!tells && above.length === 0) continue
       // A window that turns final tells again what it told; adding up thousands of users twice would be most of the work.
       const isCounted = window.counted?.revision === window.revision
       const total = isCounted && above.length === 0 ? null : this.#totalOf(window)
       const coverage = this.#withSilent(window.coverage(), told)
       if (tells) outputs.push(...this.#results(window, coverage, told))
-      if (total !== null) outputs.push(...this.#handUps(window, total, coverage, above, input.now))
+      if (total !== null)
+        outputs.push(...handUps(this.#settings, window, above, { total, coverage, position: this.#position, now }))
       window.dirty = false
       window.toldCount = window.count
     }
@@ -333,47 +326,6 @@ export class ReduceTask implements Task {
       { topic: 'results', partition: null, key, value: JSON.stringify(result) },
       { topic: 'deviceStats', partition: null, key, value: JSON.stringify(buildDeviceStats(result)) },
     ]
-  }
-
-  /** The levels that are to hear of the window now: of what is final at once, of what is not from time to time. */
-  #levelsDue(window: HeldWindow, now: number): readonly Level[] {
-    const { above } = this.#settings
-    if (above.length === 0) return above
-    const { revision } = window
-    return above.filter(({ number, sizeMs }) => {
-      const last = window.handedUp.get(number)
-      if (last?.revision === revision) return false
-      return window.index <= this.#finalThrough || last === undefined || now - last.at >= sizeMs / HAND_UPS_PER_WINDOW
-    })
-  }
-
-  /** The window's result as a partial of each longer window that it lies in. */
-  #handUps(
-    window: HeldWindow,
-    total: Aggregate,
-    coverage: readonly Covered[],
-    above: readonly Level[],
-    now: number,
-  ): OutputRecord[] {
-    if (above.length === 0) return []
-    const { generation, level, partialsPartitions } = this.#settings
-    const { index, revision } = window
-    const stated = { from: 0, clockAtFrom: 0, through: revision, last: this.#position }
-    const counted = { aggregate: total.toJSON(), coverage }
-    return above.flatMap(parent => {
-      window.handedUp.set(parent.number, { revision, at: now })
-      const [first, last] = parentsOf(parent, level, index)
-      return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => {
-        const w = first + i
-        return {
-          topic: 'partials' as const,
-          level: parent.number,
-          partition: w % partialsPartitions,
-          key: `${w}/${index}/0`,
-          value: encodeMessage({ kind: 'partial', generation, w, p: index, ...stated, ...counted }),
-        }
-      })
-    })
   }
 
   /** What the levels above wait for: up to which clock all windows here are final and handed up. */

@@ -1,4 +1,15 @@
-import { AGGREGATE_VALUE, HELD, LEVELS, type Mutation, REDUCE, RESULT, SAMPLE, SESSIONS, SOURCES } from './mutation.ts'
+import {
+  AGGREGATE_VALUE,
+  HAND_UP,
+  HELD,
+  LEVELS,
+  type Mutation,
+  REDUCE,
+  RESULT,
+  SAMPLE,
+  SESSIONS,
+  SOURCES,
+} from './mutation.ts'
 
 /** How results become longer windows. */
 export const ROLLUPS: readonly Mutation[] = [
@@ -12,7 +23,7 @@ export const ROLLUPS: readonly Mutation[] = [
   },
   {
     rule: 'A result that has changed is handed up again',
-    file: REDUCE,
+    file: HAND_UP,
     find: 'if (last?.revision === revision) return false',
     replace: 'if (last !== undefined) return false',
     seeds: 500,
@@ -20,17 +31,17 @@ export const ROLLUPS: readonly Mutation[] = [
   },
   {
     rule: 'A final result is handed up at once',
-    file: REDUCE,
-    find: 'return window.index <= this.#finalThrough || last',
+    file: HAND_UP,
+    find: 'return isFinal || last',
     replace: 'return last',
     seeds: 4000,
     expects: ['rollup-clock', 'rollup-totals'],
   },
   {
     rule: 'What is handed up bears the revision of its result',
-    file: REDUCE,
-    find: 'through: revision, last: this.#position }',
-    replace: 'through: this.#position, last: this.#position }',
+    file: HAND_UP,
+    find: 'through: revision, last: position }',
+    replace: 'through: position, last: position }',
     seeds: 500,
     expects: ['rollup-partial-true'],
   },
