@@ -6,6 +6,7 @@ import { startPostgres } from '../src/dev/postgres.ts'
 import { createBatchSender } from '../src/kafka/batchSender.ts'
 import { groupName, partialsTopic, topicName } from '../src/kafka/names.ts'
 import type { Result } from '../src/results/result.ts'
+import { decodeMessage } from '../src/tasks/messages.ts'
 import { levelsOf } from '../src/windows/levels.ts'
 import { type Figure, MIB } from './figure.ts'
 import type { Lab, Pipeline } from './lab.ts'
@@ -51,10 +52,11 @@ export async function measureResults(
 ): Promise<Results> {
   const day = await lab.pipeline('day')
   const hours = quick ? 6 : 72
-  const { partials } = await fill(lab, day, { hours, usersPerPartial: LOGINS_PER_PARTIAL, users: 10_000 })
-  say(`${partials} partials of ${hours} h are written`)
+  const filled = await fill(lab, day, { hours, usersPerPartial: LOGINS_PER_PARTIAL, users: 10_000 })
+  say(`${filled.partials} partials of ${hours} h are written`)
   const { seconds } = await reduce(lab, day, profileFolder)
   say(`the reducer has merged them in ${seconds.toFixed(1)} s`)
+  const partials = filled.partials + (await countHandUps(lab, day))
   const restartMs = await restart(lab, day)
   say(`a new reducer was ready after ${Math.round(restartMs)} ms`)
   const sink = await writeToSql(lab, day)
@@ -136,6 +138,21 @@ async function untilRead(lab: Lab, group: string, topic: string): Promise<number
     await sleep(LOOK_MS)
   }
   throw new Error(`${group} has not read ${topic} within ${LIMIT_MS / 1000} s`)
+}
+
+/** Partials that the reducer has told itself, and merged into longer windows. */
+async function countHandUps(lab: Lab, { settings }: Pipeline): Promise<number> {
+  let handUps = 0
+  for (const level of levelsOf(settings).slice(1)) {
+    await lab.reader.readAll({
+      topic: partialsTopic(settings, level),
+      readCommitted: true,
+      onMessage: ({ value }) => {
+        if (value !== null && decodeMessage(value, 0, value.length)?.kind === 'partial') handUps++
+      },
+    })
+  }
+  return handUps
 }
 
 /** All results once more for the days before: what a sink has to catch up with after a while. */
@@ -247,7 +264,7 @@ export function resultFigures({ partials, seconds, restartMs, sink, hour, peakBy
       partials / seconds,
       'partials/s',
       { least: LEAST_PARTIALS_PER_SECOND },
-      `${partials} partials of ${LOGINS_PER_PARTIAL} logins from ${SOURCES} sources, with their progress, results and roll-ups`,
+      `${partials} partials of ${LOGINS_PER_PARTIAL} logins from ${SOURCES} sources, and what they became for longer windows; with progress and results`,
     ),
     figure(
       'reducer restarted, to ready',

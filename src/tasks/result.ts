@@ -55,20 +55,25 @@ export type WindowCounts = Omit<
 /** @param endMs of the window, epoch milliseconds */
 export function windowCounts(aggregate: Aggregate, endMs: number): WindowCounts {
   const { users, sessions } = summarize(aggregate.users, endMs)
+  const dimensions = {
+    devices: countsOf(aggregate.devices),
+    locales: countsOf(aggregate.locales),
+    versions: countsOf(aggregate.versions),
+  }
   return {
     isWhole: aggregate.exact,
     batch_size: aggregate.count,
-    device_stats: countsOf(aggregate.devices),
-    location_stats: countsOf(aggregate.locales),
-    app_version_stats: countsOf(aggregate.versions),
+    device_stats: dimensions.devices,
+    location_stats: dimensions.locales,
+    app_version_stats: dimensions.versions,
     version_category_stats: countsOf(aggregate.categories),
     country_stats: countsOf(aggregate.countries),
     region_stats: countsOf(aggregate.regions),
     ...hourStats(aggregate.hours),
     users,
     sessions,
-    most_popular: popular(aggregate, (count, best) => count > best),
-    least_popular: popular(aggregate, (count, best) => count < best),
+    most_popular: popular(dimensions, (count, best) => count > best),
+    least_popular: popular(dimensions, (count, best) => count < best),
     quality: { missing: byField(aggregate.missing), invalid: byField(aggregate.invalid) },
   }
 }
@@ -149,21 +154,23 @@ function hourStats(hours: readonly number[]): Pick<Result, 'hour_stats' | 'day_p
   return { hour_stats: byHour, day_part_stats: Object.fromEntries(parts) }
 }
 
-function popular(aggregate: Aggregate, isBetter: (count: number, best: number) => boolean): Popular {
-  const choose = (counter: Counter): string | null => {
-    let best: { value: string; count: number } | null = null
-    for (const [value, count] of counter.counts) {
+type Dimensions = { readonly devices: Counts; readonly locales: Counts; readonly versions: Counts }
+
+function popular(
+  { devices, locales, versions }: Dimensions,
+  isBetter: (count: number, best: number) => boolean,
+): Popular {
+  const choose = (counts: Counts): string | null => {
+    let best: string | null = null
+    for (const value of Object.keys(counts)) {
       if (!isKnown(value)) continue
-      const wins = best === null || isBetter(count, best.count) || (count === best.count && value < best.value)
-      if (wins) best = { value, count }
+      const count = counts[value] as number
+      const least = best === null ? count : (counts[best] as number)
+      if (best === null || isBetter(count, least) || (count === least && value < best)) best = value
     }
-    return best?.value ?? null
+    return best
   }
-  return {
-    device_type: choose(aggregate.devices),
-    locale: choose(aggregate.locales),
-    app_version: choose(aggregate.versions),
-  }
+  return { device_type: choose(devices), locale: choose(locales), app_version: choose(versions) }
 }
 
 function isKnown(value: string): boolean {
