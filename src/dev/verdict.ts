@@ -154,7 +154,8 @@ function sumOfBase({ windows }: RecountResult, { window: { start, end } }: Resul
   return inside.length === 0 ? undefined : inside.map(([, window]) => window).reduce(addWindows)
 }
 
-function addWindows(a: WindowCount, b: WindowCount): WindowCount {
+/** What two sets of events in one window come to. */
+export function addWindows(a: WindowCount, b: WindowCount): WindowCount {
   return {
     count: a.count + b.count,
     device_stats: addCounts(a.device_stats, b.device_stats),

@@ -149,8 +149,7 @@ export class ReduceTask implements Task {
       window.dirty = false
       window.toldCount = window.count
     }
-    for (const letter of this.#late.values())
-      outputs.push(lateLetter(this.#settings, this.#partition, letter, input.now))
+    for (const letter of this.#late.values()) outputs.push(lateLetter(this.#settings, this.#partition, letter, now))
     this.#late = new Map()
     const dropped = this.#dropClosed()
     const progress = this.#progressUp(input, told)

@@ -1,10 +1,10 @@
-import { totalmem } from 'node:os'
 import type { Settings } from '../config/settings.ts'
 import { TidemarkError } from '../errors.ts'
 import type { Capture, Notice } from '../tasks/task.ts'
 import { Health, type PartitionReading } from './health.ts'
 import { type HttpServer, jsonPage, type Pages, serveHttp } from './http.ts'
 import type { Log } from './log.ts'
+import { memoryLimit } from './memory.ts'
 import { createMetrics, type Metrics, type Role } from './metrics.ts'
 import { type RejectionAlarm, RejectionGuard } from './rejections.ts'
 
@@ -196,11 +196,4 @@ export class RoleTelemetry {
   #now(): number {
     return (this.#options.now ?? performance.now.bind(performance))()
   }
-}
-
-/** Bytes that this process may use: the container's limit where there is one, else the machine's memory. */
-function memoryLimit(): number {
-  const limit = process.constrainedMemory()
-  const machine = totalmem()
-  return limit > 0 && limit < machine ? limit : machine
 }

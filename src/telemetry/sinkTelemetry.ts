@@ -1,10 +1,10 @@
-import { totalmem } from 'node:os'
 import type { Settings } from '../config/settings.ts'
 import type { TidemarkError } from '../errors.ts'
 import type { LogRange } from '../tasks/task.ts'
 import { Health, type PartitionReading } from './health.ts'
 import { type HttpServer, jsonPage, type Pages, serveHttp } from './http.ts'
 import type { Log } from './log.ts'
+import { memoryLimit } from './memory.ts'
 import { createSinkMetrics, type SinkMetrics } from './sinkMetrics.ts'
 
 export type SinkTelemetryOptions = {
@@ -173,11 +173,4 @@ export class SinkTelemetry {
   #now(): number {
     return (this.#options.now ?? performance.now.bind(performance))()
   }
-}
-
-/** Bytes that this process may use: the container's limit where there is one, else the machine's memory. */
-function memoryLimit(): number {
-  const limit = process.constrainedMemory()
-  const machine = totalmem()
-  return limit > 0 && limit < machine ? limit : machine
 }

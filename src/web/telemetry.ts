@@ -1,8 +1,8 @@
-import { totalmem } from 'node:os'
 import type { Settings } from '../config/settings.ts'
 import type { FollowedPartition } from '../kafka/followTopic.ts'
 import { Health } from '../telemetry/health.ts'
 import { jsonPage, type Pages } from '../telemetry/http.ts'
+import { memoryLimit } from '../telemetry/memory.ts'
 import { createServeMetrics, type ServeMetrics } from './metrics.ts'
 import type { ResultStore } from './resultStore.ts'
 
@@ -104,11 +104,4 @@ export class ServeTelemetry {
       },
     }
   }
-}
-
-/** Bytes that this process may use: the container's limit where there is one, else the machine's memory. */
-function memoryLimit(): number {
-  const limit = process.constrainedMemory()
-  const machine = totalmem()
-  return limit > 0 && limit < machine ? limit : machine
 }

@@ -1,7 +1,7 @@
 import type { LedgerContent } from '../../../../src/dev/generator/ledger.ts'
 import type { RecountResult, WindowCount } from '../../../../src/dev/recount.ts'
+import { addWindows as addBoth } from '../../../../src/dev/verdict.ts'
 
-type Counts = Readonly<Record<string, number>>
 type Windows = LedgerContent['windows']
 
 /**
@@ -36,21 +36,5 @@ function addWindows(a: Windows, b: Windows): Windows {
 }
 
 function addWindow(a: WindowCount | undefined, b: WindowCount | undefined): WindowCount {
-  if (a === undefined || b === undefined) return (a ?? b) as WindowCount
-  return {
-    count: a.count + b.count,
-    device_stats: addCounts(a.device_stats, b.device_stats),
-    location_stats: addCounts(a.location_stats, b.location_stats),
-    app_version_stats: addCounts(a.app_version_stats, b.app_version_stats),
-    quality: {
-      missing: addCounts(a.quality.missing, b.quality.missing),
-      invalid: addCounts(a.quality.invalid, b.quality.invalid),
-    },
-  }
-}
-
-function addCounts(a: Counts, b: Counts): Counts {
-  const sums: Record<string, number> = { ...a }
-  for (const [name, count] of Object.entries(b)) sums[name] = (sums[name] ?? 0) + count
-  return sums
+  return a === undefined || b === undefined ? ((a ?? b) as WindowCount) : addBoth(a, b)
 }
