@@ -77,6 +77,13 @@ const CHECKS: readonly Check[] = [
         : `RESULT_RETENTION names ${windowSizeText(unknown)}: allowed are ${[...new Set(sizes)].map(windowSizeText).join(', ')}`
     },
   },
+  ...(['POD_NAME', 'POD_NAMESPACE'] as const).map<Check>(name => ({
+    reads: [name, 'KUBERNETES_ENABLED'],
+    complaint: values =>
+      values.KUBERNETES_ENABLED && values[name] === null
+        ? `${name} is not given: needed with KUBERNETES_ENABLED=true`
+        : null,
+  })),
   ...TOPICS.flatMap((name, index) => TOPICS.slice(0, index).map(earlier => apart(name, earlier))),
   ...(['PARTIALS_TOPIC', 'RESULTS_TOPIC', 'DEVICE_STATS_TOPIC'] as const).map<Check>(name => ({
     reads: [name, 'STREAM_GENERATION'],

@@ -172,10 +172,18 @@ function settingsOf(values: SettingValues, kafka: KafkaSettings, databaseUrl: st
       maxMemoryShare: values.HEALTH_MAX_MEMORY,
       failOn: values.HEALTH_FAIL_ON ?? [],
     },
+    maxEventsPerSecond: values.MAX_EVENTS_PER_SECOND,
+    kubernetes: kubernetesOf(values),
     statsIntervalMs: values.STATS_INTERVAL,
     sessionTimeoutMs: values.SESSION_TIMEOUT,
     logLevel: values.LOG_LEVEL,
   }
+}
+
+function kubernetesOf(values: SettingValues): Settings['kubernetes'] {
+  const { POD_NAME: podName, POD_NAMESPACE: namespace } = values
+  if (!values.KUBERNETES_ENABLED || podName === null || namespace === null) return null
+  return { podName, namespace, workload: values.KUBERNETES_WORKLOAD, scaledObject: values.KUBERNETES_SCALED_OBJECT }
 }
 
 function withAlwaysRequired(fields: readonly EventField[]): EventField[] {

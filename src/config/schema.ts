@@ -268,6 +268,26 @@ export const SCHEMA = {
     listOf('container', 'lag', 'error_rate', 'processing_time'),
     'The checks of `/healthz` that make it answer 503 when they say `exceeded`. Left out: it always answers 200.',
   ),
+  MAX_EVENTS_PER_SECOND: required(
+    wholeNumber(0, 1_000_000_000),
+    '0',
+    'The most login events that an aggregator takes in a second, over all of its partitions; 0 is no limit. The rest waits in the topic.',
+  ),
+  KUBERNETES_ENABLED: required(
+    bool(),
+    'false',
+    'In a pod: tell the cluster which pod to end first, keep the scaling limit equal to the partitions, and record Events. What each role needs is in the chart.',
+  ),
+  POD_NAME: optional(text('the name of a pod'), "This pod's name, with `KUBERNETES_ENABLED`."),
+  POD_NAMESPACE: optional(text('the name of a namespace'), "This pod's namespace, with `KUBERNETES_ENABLED`."),
+  KUBERNETES_WORKLOAD: optional(
+    text('the name of a Deployment'),
+    'The Deployment that this pod belongs to: Events are recorded on it, and a Lease of its name chooses who keeps the scaling limit. Left out: neither.',
+  ),
+  KUBERNETES_SCALED_OBJECT: optional(
+    text('the name of a ScaledObject'),
+    "KEDA's ScaledObject of the aggregators, whose `maxReplicaCount` is kept equal to the partitions of `SOURCE_TOPIC`. Left out: it is left alone.",
+  ),
   STATS_INTERVAL: required(
     duration('1s', '1h', 'orZero'),
     '10s',

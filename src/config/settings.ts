@@ -75,10 +75,24 @@ export type Settings = {
   /** The port for health and metrics; null for none. */
   readonly httpPort: number | null
   readonly health: HealthSettings
+  /** Login events that an aggregator takes in a second; 0 is no limit. */
+  readonly maxEventsPerSecond: number
+  /** Where this process runs in a cluster; null when it asks nothing of one. */
+  readonly kubernetes: KubernetesSettings | null
   /** How often `aggregate` and `reduce` print statistics; 0 never. */
   readonly statsIntervalMs: number
   readonly sessionTimeoutMs: number
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+}
+
+/** The names by which a pod finds itself and what it belongs to. */
+export type KubernetesSettings = {
+  readonly podName: string
+  readonly namespace: string
+  /** The pod's Deployment; null when no Events are to be recorded. */
+  readonly workload: string | null
+  /** The ScaledObject whose limit follows the partitions; null when it is left alone. */
+  readonly scaledObject: string | null
 }
 
 /** The thresholds of the health reports. */
