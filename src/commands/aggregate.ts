@@ -17,6 +17,7 @@ const spec: RoleSpec<AggregateTask> = {
   stage: 'aggregate',
   flushIntervalMs: settings => settings.flushIntervalMs,
   flushMaxEvents: settings => settings.flushMaxEvents,
+  maxRecordsPerSecond: settings => settings.maxEventsPerSecond,
   lanes: settings => lanesOfTopic(topicName(settings, 'source')),
   open,
   onNoCommit: (reader, settings) =>

@@ -17,6 +17,7 @@ const spec: RoleSpec<ReduceTask> = {
   stage: 'reduce',
   flushIntervalMs: settings => settings.emitIntervalMs,
   flushMaxEvents: settings => settings.emitEveryEvents,
+  maxRecordsPerSecond: () => 0,
   lanes: settings => {
     const topics = levelsOf(settings).map(level => partialsTopic(settings, level))
     return lanesOfTopics(topics, settings.topics.partialsPartitions)

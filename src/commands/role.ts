@@ -26,6 +26,8 @@ export type RoleSpec<T extends Task> = {
   readonly flushIntervalMs: (settings: Settings) => number
   /** Events waiting of one partition or window that are told at once; 0 leaves it to time and bytes. */
   readonly flushMaxEvents: (settings: Settings) => number
+  /** Records taken in a second by one process; 0 is no limit. */
+  readonly maxRecordsPerSecond: (settings: Settings) => number
   /** What the stage reads. */
   readonly lanes: (settings: Settings) => Lanes
   /** What a lane is called in logs and metrics; its number by default. */
@@ -81,6 +83,7 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
   const lanes = spec.lanes(settings)
   const nameOf = spec.nameOf?.(settings) ?? (lane => lane)
   const groupId = groupName(settings, spec.stage)
+  const maxRecordsPerSecond = spec.maxRecordsPerSecond(settings)
   const reader = createTopicReader(kafka)
   const parts = await spec.open({ settings, kafka, limits: aggregateLimits(settings), log })
 
@@ -102,8 +105,9 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
     idleTimeoutMs: settings.idleTimeoutMs,
     flushMaxBytes: settings.flushMaxBytes,
     flushMaxEvents: spec.flushMaxEvents(settings),
+    maxRecordsPerSecond,
     corruptBatches: settings.corruptBatches,
-    join: listener => createMembership({ kafka, groupId, lanes, settings, ...listener }),
+    join: listener => createMembership({ kafka, groupId, lanes, settings, maxRecordsPerSecond, ...listener }),
     readCommit: async lane => {
       const { topic, partition } = lanes.placeOf(lane)
       const commit = await reader.readCommit(groupId, topic, partition)

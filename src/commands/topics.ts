@@ -1,16 +1,21 @@
 import { configHash } from '../config/configHash.ts'
+import { duration } from '../config/kinds.ts'
 import { loadSettings } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import { EXIT, TidemarkError } from '../errors.ts'
-import { checkReachable, createKafka, type KafkaClient } from '../kafka/client.ts'
+import { createTopicReader } from '../kafka/admin.ts'
+import { createKafka, type KafkaClient, untilReachable } from '../kafka/client.ts'
 import { findGeneration, removeGeneration } from '../kafka/generations.ts'
 import { parseRewindTarget, type RewindTarget, rewind } from '../kafka/rewind.ts'
 import { ensureTopics, type TopicReport, topicPlan } from '../kafka/topics.ts'
+import { verifyCommits } from '../kafka/verifyCommits.ts'
 import { initialAggregateCommit } from '../tasks/aggregateCommit.ts'
 import type { CommandContext, CommandFile } from './command.ts'
+import { optionValue } from './options.ts'
 
 type Asked =
   | { readonly kind: 'ensure' }
+  | { readonly kind: 'check' }
   | { readonly kind: 'rewind'; readonly target: RewindTarget }
   | { readonly kind: 'remove'; readonly generation: number; readonly yes: boolean }
 
@@ -18,16 +23,22 @@ type Asked =
 export const command: CommandFile = {
   define: topics =>
     topics
-      .argument('[action]', "'rewind' begins the next generation beside the running one, 'remove' ends an old one")
+      .argument(
+        '[action]',
+        "'check' changes nothing and tells whether these settings may go on from what is committed; 'rewind' begins the next generation beside the running one; 'remove' ends an old one",
+      )
       .option('--to <where>', "rewind: where it begins: 'earliest', an ISO 8601 time, or '<partition>:<offset>,...'")
       .option('--generation <n>', 'remove: the generation whose topics and groups are shown, and deleted with --yes')
-      .option('--yes', 'remove: delete what is shown'),
-  run: async (context, options, [action]) => {
+      .option('--yes', 'remove: delete what is shown')
+      .option('--wait <time>', 'how long to wait for a broker to answer, as 60s'),
+  run: async (context, { wait, ...options }, [action]) => {
+    const waitMs = wait === undefined ? 0 : optionValue('--wait', duration('0', '1h', 'orZero'), wait)
     const asked = parse(options, action)
     const settings = loadSettings(context.env, context.readFile)
     // What goes wrong is said by the errors; kafkajs's own lines would come before them.
-    await checkReachable(settings.kafka, () => {})
+    await untilReachable(settings.kafka, () => {}, waitMs)
     const kafka = createKafka(settings.kafka, () => {}, { retries: 5 })
+    if (asked.kind === 'check') return await check(context, kafka, settings)
     if (asked.kind === 'rewind') return await begin(context, kafka, settings, asked.target)
     if (asked.kind === 'remove') return await remove(context, kafka, settings, asked)
     return await ensure(context, kafka, settings)
@@ -38,6 +49,7 @@ function parse(options: Readonly<Record<string, unknown>>, action: string | unde
   const { to, generation, yes } = options
   if (action === undefined && to === undefined && generation === undefined && yes === undefined)
     return { kind: 'ensure' }
+  if (action === 'check' && to === undefined && generation === undefined && yes === undefined) return { kind: 'check' }
   if (action === 'rewind' && typeof to === 'string' && generation === undefined && yes === undefined) {
     return { kind: 'rewind', target: parseRewindTarget(to) }
   }
@@ -47,8 +59,23 @@ function parse(options: Readonly<Record<string, unknown>>, action: string | unde
     }
     return { kind: 'remove', generation: Number(generation), yes: yes === true }
   }
-  const allowed = "'topics', 'topics rewind --to <where>' and 'topics remove --generation <n> [--yes]' are allowed"
+  const allowed =
+    "'topics', 'topics check', 'topics rewind --to <where>' and 'topics remove --generation <n> [--yes]' are allowed"
   throw new TidemarkError('usage', `topics ${action ?? ''}: ${allowed}`)
+}
+
+async function check({ stdout }: CommandContext, kafka: KafkaClient, settings: Settings): Promise<number> {
+  const reader = createTopicReader(kafka)
+  try {
+    const { verified, fresh } = await verifyCommits(reader, settings)
+    stdout.write(
+      `config hash ${configHash(settings)}, generation ${settings.generation}: these settings may go on from the commits of ` +
+        `${verified} partitions; ${fresh} have none yet\n`,
+    )
+    return EXIT.done
+  } finally {
+    await reader.close()
+  }
 }
 
 async function begin(

@@ -15,6 +15,7 @@ export type KafkaOptions = {
 
 const RETRIES = 400
 const REACH_LIMIT_MS = 5_000
+const ASK_AGAIN_MS = 1_000
 
 /** The fields of kafkajs's log lines that are let through: others may hold payloads. */
 const LOGGED_FIELDS = ['broker', 'clientId', 'groupId', 'memberId', 'topic', 'partition', 'retryCount', 'error']
@@ -64,6 +65,23 @@ function saslOptions({ mechanism, username, password }: NonNullable<KafkaSetting
 
 /** murmur2 of the key, as the Java client does; named explicitly because kafkajs's default has changed before. */
 export const javaPartitioner: typeof Partitioners.DefaultPartitioner = kafkajs.Partitioners.DefaultPartitioner
+
+/**
+ * Asks the brokers until one answers, for a start at the same moment as theirs.
+ * @param waitMs how long to go on asking; 0 asks once
+ * @throws TidemarkError `unreachable` after that time
+ */
+export async function untilReachable(settings: KafkaSettings, log: KafkaLog, waitMs: number): Promise<void> {
+  const until = performance.now() + waitMs
+  for (;;) {
+    try {
+      return await checkReachable(settings, log)
+    } catch (error) {
+      if (performance.now() + ASK_AGAIN_MS > until) throw error
+    }
+    await new Promise(resolve => setTimeout(resolve, ASK_AGAIN_MS))
+  }
+}
 
 /** @throws TidemarkError `unreachable`, naming the brokers, when none of them answers within about 5 s */
 export async function checkReachable(settings: KafkaSettings, log: KafkaLog): Promise<void> {

@@ -18,6 +18,8 @@ export type MembershipOptions = GroupListener & {
   readonly settings: Pick<Settings, 'sessionTimeoutMs'>
   /** How long fetches of a partition may bring nothing of a log that goes on, milliseconds; a minute by default. */
   readonly stallLimitMs?: number
+  /** Records that the owner takes in a second; 0, the default, is no limit. */
+  readonly maxRecordsPerSecond?: number
 }
 
 /** Where the next batch of a partition has to begin. Replaced, not changed, by a seek: identity tells them apart. */
@@ -48,6 +50,8 @@ const FETCH_WAIT_MS = 200
 /** Small fetches hold memory down at little cost in speed. */
 const FETCH_BYTES = 2 * 1024 * 1024
 const PARTITION_FETCH_BYTES = 256 * 1024
+/** With a limit on records a fetch brings less than a second's worth, so that partitions take turns: no event is shorter. */
+const LEAST_EVENT_BYTES = 64
 /** New partitions of the source topic are noticed within this time. */
 const METADATA_AGE_MS = 10_000
 /** Low, because kafkajs starts a consumer anew (finding its coordinator again) only after the last retry. */
@@ -331,7 +335,9 @@ class GroupMember implements Group {
   }
 }
 
-function createConsumer({ kafka, groupId, settings }: MembershipOptions, assigner: StickyAssigner): Consumer {
+function createConsumer(options: MembershipOptions, assigner: StickyAssigner): Consumer {
+  const { kafka, groupId, settings, maxRecordsPerSecond = 0 } = options
+  const limit = maxRecordsPerSecond === 0 ? PARTITION_FETCH_BYTES : maxRecordsPerSecond * LEAST_EVENT_BYTES
   return kafka.consumer({
     groupId,
     partitionAssigners: [assigner.create],
@@ -340,7 +346,7 @@ function createConsumer({ kafka, groupId, settings }: MembershipOptions, assigne
     heartbeatInterval: Math.floor(settings.sessionTimeoutMs / 5),
     maxWaitTimeInMs: FETCH_WAIT_MS,
     maxBytes: FETCH_BYTES,
-    maxBytesPerPartition: PARTITION_FETCH_BYTES,
+    maxBytesPerPartition: Math.min(PARTITION_FETCH_BYTES, limit),
     metadataMaxAge: METADATA_AGE_MS,
     allowAutoTopicCreation: false,
     retry: { retries: CONSUMER_RETRIES },

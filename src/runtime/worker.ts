@@ -1,6 +1,7 @@
 import { TidemarkError } from '../errors.ts'
 import type { RecordBatch } from '../tasks/recordBatch.ts'
 import type { Capture, Commit, LogRange, Notice, Task, TaskFactory } from '../tasks/task.ts'
+import { Pace } from './pace.ts'
 import { PartitionRunner } from './partitionRunner.ts'
 import type { CorruptBatch, Delivery, Group, GroupListener, PartitionPorts } from './ports.ts'
 
@@ -11,6 +12,8 @@ export type WorkerOptions<T extends Task> = {
   readonly flushMaxBytes: number
   /** Events waiting that are told at once; 0 leaves it to time and bytes. */
   readonly flushMaxEvents: number
+  /** Records that are taken in a second, over all partitions; 0, the default, is no limit. */
+  readonly maxRecordsPerSecond?: number
   /** What to do at a record batch that cannot be read, for a task that knows both. */
   readonly corruptBatches: 'wait' | 'skip'
   /** Joins the group with the given listener. */
@@ -56,12 +59,15 @@ type Owned<T extends Task> = { readonly runner: PartitionRunner<T>; readonly del
 const LOOK_INTERVAL_MS = 1_000
 /** A drain that takes longer is given up: what was not told is told by the next owner. */
 const DRAIN_LIMIT_MS = 15_000
+/** A batch that waits for its turn looks about this often whether it still may come. */
+const PACE_STEP_MS = 100
 
 /** One process's part of one stage: a runner for each partition that the group assigns to it. */
 export class Worker<T extends Task> {
   readonly #options: WorkerOptions<T>
   readonly #group: Group
   readonly #owned = new Map<number, Owned<T>>()
+  readonly #pace: Pace
   #epoch: number | null = null
   #assignedAt = 0
   #ranges: readonly LogRange[] = []
@@ -71,6 +77,7 @@ export class Worker<T extends Task> {
 
   constructor(options: WorkerOptions<T>) {
     this.#options = options
+    this.#pace = new Pace(options.maxRecordsPerSecond ?? 0)
     this.#group = options.join({
       onAssigned: (epoch, partitions) => this.#onAssigned(epoch, partitions),
       onRevoked: () => {
@@ -202,7 +209,14 @@ export class Worker<T extends Task> {
   }
 
   async #onBatch(epoch: number, partition: number, batch: RecordBatch, heartbeat: () => Promise<void>): Promise<void> {
-    if (epoch === this.#epoch) this.#owned.get(partition)?.runner.deliver(batch)
+    for (let ms = this.#pace.waitMs(); ms > 0 && !this.#ended; ms = this.#pace.waitMs()) {
+      await sleep(Math.min(ms, PACE_STEP_MS))
+      await heartbeat()
+    }
+    if (epoch === this.#epoch) {
+      this.#pace.take(batch.count)
+      this.#owned.get(partition)?.runner.deliver(batch)
+    }
     // Flushes and heartbeats of other partitions get their turn between two batches.
     await new Promise<void>(resolve => setImmediate(resolve))
     await heartbeat()

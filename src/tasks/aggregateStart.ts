@@ -60,7 +60,7 @@ export function startOf(
     return beginAt(log.start, 0, totals, [], null)
   }
   const last = decodeAggregateCommit(commit)
-  checkCommit(settings, partition, last, log)
+  checkAggregateCommit(settings, partition, last, log)
   if (last.offset < log.start) {
     // Lateness is the slack for producers whose clocks are ahead of ours.
     const untilMs = now + settings.maxFutureSkewMs + settings.allowedLatenessMs
@@ -105,8 +105,13 @@ function beginAt(
   }
 }
 
-/** @throws TidemarkError when going on from the commit would be a silent reset */
-function checkCommit(settings: AggregateTaskSettings, partition: number, commit: AggregateCommit, log: LogRange): void {
+/** @throws TidemarkError `refused_*` when going on from the commit would be a silent reset */
+export function checkAggregateCommit(
+  settings: Pick<AggregateTaskSettings, 'configHash' | 'partialsPartitions'>,
+  partition: number,
+  commit: AggregateCommit,
+  log: LogRange,
+): void {
   const where = `source partition ${partition}`
   const remedy =
     'Put the setting back, or begin a new generation beside this one with `tidemark topics rewind --to <time|earliest|offsets>`'

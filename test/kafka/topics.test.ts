@@ -141,6 +141,32 @@ test('rewind starts the next generation with its topics and its commits, once', 
   expect(third.out).toContain('STREAM_GENERATION=3')
 })
 
+test('check tells before any process starts whether its settings may go on from what is committed', async () => {
+  const { env, settings, kafka } = fresh()
+  expect(await runCommand(env, {}, ['check'])).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('of 0 partitions'),
+  })
+  await ensureTopics(kafka, settings)
+  expect((await runCommand(env, {}, ['check'])).out).toContain('of 0 partitions; 7 have none yet')
+
+  await runCommand(env, { to: 'earliest' }, ['rewind'])
+  const second = { ...env, STREAM_GENERATION: '2' }
+  expect(await runCommand(second, {}, ['check'])).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('of 3 partitions'),
+  })
+  const changed = { ...second, ALLOWED_LATENESS: '40s' }
+  await expect(runCommand(changed, {}, ['check'])).rejects.toMatchObject({
+    code: 'refused_config_hash',
+    message: expect.stringContaining(`${settings.topics.source}, group ${settings.consumerGroup}-aggregate-g2`),
+  })
+  await expect(runCommand({ ...second, PARTIALS_PARTITIONS: '3' }, {}, ['check'])).rejects.toMatchObject({
+    code: 'refused_partition_count',
+  })
+  expect(await runCommand({ ...changed, STREAM_GENERATION: '3' }, {}, ['check'])).toMatchObject({ code: 0 })
+})
+
 test('remove shows what belongs to a generation alone, and deletes that with --yes', async () => {
   const { env, settings, kafka } = fresh()
   await ensureTopics(kafka, settings)
@@ -172,6 +198,12 @@ test('brokers that do not answer are named within about 5 s, also one that accep
   const silent = checkReachable({ ...kafka, brokers: [broker.brokers] }, () => {})
   await expect(silent).rejects.toMatchObject({ code: 'unreachable' })
   expect(Date.now() - startedAt).toBeLessThan(7_000)
+
+  // With --wait a command that comes before its broker asks on.
+  const { env } = fresh()
+  const waiting = runCommand(env, { wait: '30s' }, ['check'])
+  await new Promise(resolve => setTimeout(resolve, 6_000))
   broker.resume()
-  await checkReachable({ ...kafka, brokers: [broker.brokers] }, () => {})
+  expect(await waiting).toMatchObject({ code: 0 })
+  await expect(runCommand(env, { wait: 'long' }, ['check'])).rejects.toMatchObject({ code: 'usage' })
 })

@@ -76,6 +76,8 @@ describe('defaults', () => {
       compression: 'none',
       httpPort: 8_080,
       health: { maxStallMs: 120_000, maxLag: 1_000_000, maxFlushMs: 5_000, maxMemoryShare: 0.9, failOn: [] },
+      maxEventsPerSecond: 0,
+      kubernetes: null,
       statsIntervalMs: 10_000,
       sessionTimeoutMs: 10_000,
       logLevel: 'info',
@@ -264,6 +266,7 @@ describe('values', () => {
 describe('settings that must fit together', () => {
   it.each([
     [{ KAFKA_TLS_CA: 'ca' }, 'KAFKA_TLS_CA is given: allowed only with KAFKA_TLS_ENABLED=true'],
+    [{ KUBERNETES_ENABLED: 'true', POD_NAME: 'a' }, 'POD_NAMESPACE is not given: needed with KUBERNETES_ENABLED=true'],
     [{ KAFKA_TLS_ENABLED: 'true', KAFKA_TLS_CERT: 'ca' }, 'KAFKA_TLS_CERT is given: allowed only with KAFKA_TLS_KEY'],
     [{ KAFKA_TLS_ENABLED: 'true', KAFKA_TLS_KEY: 'ca' }, 'KAFKA_TLS_KEY is given: allowed only with KAFKA_TLS_CERT'],
     [{ KAFKA_TLS_ENABLED: 'true', KAFKA_TLS_CA: 'pw' }, 'KAFKA_TLS_CA is "pw": allowed is a PEM file'],
