@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
+import { extname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 
-const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
+/** Beside this file, in the form that it has itself: the image holds plain JavaScript. */
+const MAIN = join(import.meta.dirname, '..', `main${extname(import.meta.filename)}`)
 
 /** As in package.json: V8 lets its young generation grow with the machine's memory, to 128 MiB where 8 do. */
 const NODE_FLAGS = ['--max-semi-space-size=8']
