@@ -52,6 +52,9 @@ function importRule(path: string, specifier: string): string | null {
   if (outside && /^kafkajs(?:\/|$)/.test(specifier) && !isIn(path, 'src/kafka')) {
     return `imports ${specifier}: only src/kafka knows the Kafka client; the runtime and everyone else use its ports`
   }
+  if (outside && specifier.startsWith('@kubernetes/client-node') && !isIn(path, 'src/kubernetes')) {
+    return `imports ${specifier}: only src/kubernetes knows the cluster's client; everyone else uses its ports`
+  }
   if (!isPure(path)) return null
   if (outside) return `imports ${specifier}: pure code imports no package and no node:* module`
   if (!isPure(target) && !PURE_FILES.includes(target)) {

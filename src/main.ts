@@ -29,6 +29,14 @@ const COMMANDS: Readonly<Record<string, Listed>> = {
     summary: 'create and verify the topics; `rewind` begins a new generation, `remove` ends an old one',
     load: () => import('./commands/topics.ts'),
   },
+  status: {
+    summary: 'show pods, scaling, lag and clock by partition, owners and the last results',
+    load: () => import('./commands/status.ts'),
+  },
+  probe: {
+    summary: 'send one event into the running system and wait until a result vouches for it',
+    load: () => import('./commands/probe.ts'),
+  },
   dlq: {
     summary: 'list, show, count and redrive dead letters',
     load: () => import('./commands/dlq.ts'),

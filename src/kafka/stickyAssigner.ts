@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import type { PartitionAssigner } from 'kafkajs'
 import type { Lanes } from './lanes.ts'
 import { type GroupHooks, HOOKS, kafkajs } from './patches.ts'
@@ -68,6 +69,21 @@ export function decodeClaim(userData: Buffer | null | undefined): Claim {
   }
 }
 
+/** A claim, with the host's name beside it: it tells operators where a member runs, and decides nothing. */
+function encodeClaim(claim: Claim): Buffer {
+  return Buffer.from(JSON.stringify({ ...claim, host: hostname() }))
+}
+
+/** @returns the host that a member's user data tells; null when they tell none, or are not ours */
+export function decodeHost(userData: Buffer | null): string | null {
+  try {
+    const { host } = JSON.parse(String(userData)) as { host?: unknown }
+    return typeof host === 'string' && host !== '' ? host : null
+  } catch {
+    return null
+  }
+}
+
 export type StickyAssigner = {
   /** For kafkajs's `partitionAssigners`. */
   readonly create: PartitionAssigner
@@ -95,7 +111,7 @@ export function createStickyAssigner(lanes: Lanes, hooks: GroupHooks): StickyAss
       version,
       protocol: ({ topics }: { topics: string[] }) => ({
         name,
-        metadata: MemberMetadata.encode({ version, topics, userData: Buffer.from(JSON.stringify(owned)) }),
+        metadata: MemberMetadata.encode({ version, topics, userData: encodeClaim(owned) }),
       }),
       assign: async ({ members }: { members: { memberId: string; memberMetadata: Buffer }[] }) => {
         const claims = members.map(({ memberId, memberMetadata }) => ({

@@ -19,6 +19,11 @@ describe('a planted breach is found', () => {
   it.each([
     ['src/runtime/run.ts', "\nimport { Kafka } from 'kafkajs'", 'src/runtime/run.ts:2 imports kafkajs: only src/kafka'],
     ['src/main.ts', "const load = () => import('kafkajs')", 'src/main.ts:1 imports kafkajs: only src/kafka'],
+    [
+      'src/commands/role.ts',
+      "await import('@kubernetes/client-node')",
+      'src/commands/role.ts:1 imports @kubernetes/client-node: only src/kubernetes',
+    ],
     ['src/dev/x.ts', "require('kafkajs/src/x')", 'src/dev/x.ts:1 imports kafkajs/src/x: only src/kafka'],
     ['src/tasks/x.ts', "import { readFileSync } from 'node:fs'", 'imports node:fs: pure code imports no package'],
     ['src/events/x.ts', "import pino from 'pino'", 'imports pino: pure code imports no package'],
@@ -65,6 +70,7 @@ describe('a planted breach is found', () => {
 
 it.each([
   ['src/kafka/client.ts', "import { Kafka } from 'kafkajs'"],
+  ['src/kubernetes/view.ts', "import { KubeConfig } from '@kubernetes/client-node'"],
   ['src/telemetry/x.ts', 'const now = Date.now()'],
   ['src/tasks/x.ts', "import { invariant } from '../errors.ts'\nimport { parse } from '../events/parse.ts'"],
   ['src/tasks/x.ts', 'const start = new Date(ms)\ntask.process(batch)\nprocess(batch: RecordBatch): void'],

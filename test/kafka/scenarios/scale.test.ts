@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
+import { recountTopic } from '../../../src/dev/demo/resultFeed.ts'
+import { freePorts } from '../../../src/dev/kafka/ports.ts'
 import { addPartitions } from './support/kafkaTools.ts'
 import { withPipeline } from './support/pipeline.ts'
 import { scenarioFile } from './support/scenarios.ts'
@@ -21,6 +23,41 @@ file.scenario('1 -> 6 -> 1 aggregators under load: totals equal, those that leav
     expect(pipeline.running('aggregate').length).toBe(1)
     await generating.ledger
     expect(await pipeline.differences()).toEqual([])
+  })
+})
+
+file.scenario('a rate cap holds an aggregator back, a probe waits its turn, and nothing is lost', async () => {
+  await withPipeline(file.kafka, 'paced', { aggregators: 0 }, async pipeline => {
+    const [port] = (await freePorts(1, '127.0.0.1')) as [number]
+    const aggregator = pipeline.add('aggregate', { MAX_EVENTS_PER_SECOND: '600', HTTP_PORT: String(port) })
+    await aggregator.line('live')
+    await pipeline.generate('--rate', '0', '--events', '9000', '--late', '0').ledger
+    const [before, startedAt] = [await eventsCounted(port), performance.now()]
+    await sleep(3_000)
+    const rate = ((await eventsCounted(port)) - before) / ((performance.now() - startedAt) / 1_000)
+    expect(rate).toBeGreaterThan(0)
+    // What was counted is told in flushes: one more or less is in the three seconds.
+    expect(rate).toBeLessThan(800)
+    const probed = await pipeline.run(['probe', '--timeout', '40s'])
+    expect(probed).toMatchObject({ code: 0, output: expect.stringContaining('is counted in 2s/') })
+    const wanted = await recountTopic(pipeline.reader, pipeline.topic('source'), pipeline.settings)
+    expect(await pipeline.differences(wanted)).toEqual([])
+  })
+})
+
+/** What the aggregator on a port says that it has counted, of all outcomes. */
+async function eventsCounted(port: number): Promise<number> {
+  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  const values = [...metrics.matchAll(/^tidemark_events_total\{.*\} (\d+)$/gm)]
+  return values.reduce((sum, [, value]) => sum + Number(value), 0)
+}
+
+file.scenario('a probe that nobody counts says so', async () => {
+  await withPipeline(file.kafka, 'unprobed', { aggregators: 0 }, async pipeline => {
+    expect(await pipeline.run(['probe', '--timeout', '2s'])).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('do aggregate and reduce run and keep up?'),
+    })
   })
 })
 
