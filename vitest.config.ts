@@ -23,13 +23,47 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'charts',
+          include: ['test/charts/**/*.test.ts'],
+          globalSetup: ['test/charts/support/setup.ts'],
+          // One kube-apiserver after the other.
+          fileParallelism: false,
+          testTimeout: 60_000,
+          // A first run builds Helm and a Kubernetes API server.
+          hookTimeout: 1_500_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'kubernetes',
+          include: ['test/kubernetes/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 1_500_000,
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
           name: 'kafka',
-          include: ['test/kafka/**/*.test.ts'],
-          // Brokers and killed processes share the machine: two files at once would only slow each other down.
+          include: ['test/kafka/*.test.ts'],
+          // They wait more than they work, each with a broker of its own.
+          maxWorkers: 2,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          sequence: { groupOrder: 4 },
+        },
+      },
+      {
+        test: {
+          name: 'scenarios',
+          include: ['test/kafka/scenarios/**/*.test.ts'],
+          // A dozen processes share the machine: two files at once would only slow each other down.
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 180_000,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 5 },
         },
       },
     ],

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { staleChartFiles } from './chart.ts'
 import { staleFiles } from './generated.ts'
 import { houseViolations, readSources, told } from './house.ts'
 import { runSuite } from './suites.ts'
@@ -15,6 +16,10 @@ const STEPS: readonly Step[] = [
   {
     name: 'generated documents',
     complaints: () => staleFiles(ROOT).map(file => `${file} is out of date: npm run docs rewrites it`),
+  },
+  {
+    name: 'chart and what is rendered from it',
+    complaints: () => staleChartFiles(ROOT).map(file => `${file} is out of date: npm run docs rewrites it`),
   },
   { name: 'unit suite', complaints: unitSuite },
 ]

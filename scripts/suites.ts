@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** The suites in the order in which they run: vitest's projects of vitest.config.ts, each a folder of test/. */
-export const SUITES = ['unit', 'simulation', 'kafka'] as const
+/** The suites in the order in which they run: vitest's projects of vitest.config.ts. */
+export const SUITES = ['unit', 'simulation', 'charts', 'kubernetes', 'kafka', 'scenarios'] as const
 
 export type Suite = (typeof SUITES)[number]
 

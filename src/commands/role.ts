@@ -1,23 +1,25 @@
 import { Aggregate, type AggregateLimits } from '../aggregate/aggregate.ts'
 import { loadSettings } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
-import { EXIT, exitCodeOf, TidemarkError } from '../errors.ts'
+import { EXIT, exitCodeOf } from '../errors.ts'
 import { OPTIONAL_FIELDS } from '../events/codes.ts'
 import { createTopicReader, type TopicReader } from '../kafka/admin.ts'
-import { checkReachable, createKafka, type KafkaClient } from '../kafka/client.ts'
+import { createKafka, type KafkaClient, untilReachable } from '../kafka/client.ts'
 import type { Lanes } from '../kafka/lanes.ts'
 import { createMembership } from '../kafka/membership.ts'
-import { groupName } from '../kafka/names.ts'
+import { groupName, topicName } from '../kafka/names.ts'
 import { verifyTopicsForRole } from '../kafka/topics.ts'
 import { limitBatchBytes } from '../kafka/wire/fetchedBatch.ts'
+import { type Cluster, openKubernetes } from '../kubernetes/openKubernetes.ts'
 import type { Delivery } from '../runtime/ports.ts'
-import { Worker, type WorkerListener } from '../runtime/worker.ts'
-import type { Commit, Notice, Task, TaskFactory } from '../tasks/task.ts'
+import { Worker } from '../runtime/worker.ts'
+import type { Commit, Task, TaskFactory } from '../tasks/task.ts'
 import { createLogger, type Log, sampled } from '../telemetry/log.ts'
-import { type RoleListener, RoleTelemetry } from '../telemetry/roleTelemetry.ts'
+import { RoleTelemetry } from '../telemetry/roleTelemetry.ts'
 import { createStatistics } from '../telemetry/statistics.ts'
 import { readVersion } from '../version.ts'
 import type { CommandContext } from './command.ts'
+import { listen } from './roleListener.ts'
 import { untilSignalled } from './signals.ts'
 
 /** What is particular to one of the two stages; all else they share. */
@@ -72,19 +74,45 @@ export function aggregateLimits(settings: Settings): AggregateLimits {
 export async function runRole<T extends Task>(context: CommandContext, spec: RoleSpec<T>): Promise<number> {
   const settings = loadSettings(context.env, context.readFile)
   const log = createLogger(settings, { role: spec.stage })
-  const quiet = sampled(log, 10_000)
-  const kafkaLog = (level: 'warn', message: string, details: Readonly<Record<string, unknown>>) => {
-    quiet.write(level, 'kafka_client', { message, ...details })
+  const nameOf = spec.nameOf?.(settings) ?? (lane => lane)
+  // First and last: a role that refuses to start tells its cluster, too.
+  const cluster = openKubernetes({
+    settings,
+    role: spec.stage,
+    nameOf: lane => String(nameOf(lane)),
+    env: context.env,
+    log,
+  })
+  try {
+    return await runStage({ context, spec, settings, log, nameOf, cluster })
+  } catch (error) {
+    cluster.ended(error)
+    throw error
+  } finally {
+    await cluster.close()
   }
+}
+
+type StageParts<T extends Task> = {
+  readonly context: CommandContext
+  readonly spec: RoleSpec<T>
+  readonly settings: Settings
+  readonly log: Log
+  readonly nameOf: (lane: number) => number | string
+  readonly cluster: Cluster
+}
+
+async function runStage<T extends Task>(stage: StageParts<T>): Promise<number> {
+  const { context, spec, settings, log, nameOf, cluster } = stage
+  const quiet = sampled(log, 10_000)
   limitBatchBytes(settings.maxBatchBytes)
-  await checkReachable(settings.kafka, kafkaLog)
-  const kafka = createKafka(settings.kafka, kafkaLog)
+  const kafka = await openKafka(settings, quiet.write)
   await verifyTopicsForRole(kafka, settings, spec.stage)
   const lanes = spec.lanes(settings)
-  const nameOf = spec.nameOf?.(settings) ?? (lane => lane)
   const groupId = groupName(settings, spec.stage)
   const maxRecordsPerSecond = spec.maxRecordsPerSecond(settings)
   const reader = createTopicReader(kafka)
+  cluster.keepLimit(() => reader.partitionCount(topicName(settings, 'source')))
   const parts = await spec.open({ settings, kafka, limits: aggregateLimits(settings), log })
 
   const { promise: failure, reject: fail } = Promise.withResolvers<never>()
@@ -94,6 +122,7 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
     version: readVersion(context.readFile),
     nameOf: lane => String(nameOf(lane)),
     log,
+    onAlarm: cluster.alarm,
     readings: () =>
       worker.views().map(({ partition, task, lag }) => {
         return { partition, position: task.position, lag, clockMs: spec.clockMs(task) }
@@ -116,7 +145,7 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
     },
     readLogRanges: async () => (await Promise.all(lanes.topics.map(topic => reader.readLogRanges(topic)))).flat(),
     createDelivery: parts.createDelivery,
-    on: listen(log, telemetry.on, nameOf, fail),
+    on: listen({ log, telemetry: telemetry.on, cluster: cluster.on, nameOf, fail }),
   })
   await telemetry.open()
   const statistics = reportStatistics(settings, log, worker, spec)
@@ -127,13 +156,7 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
       generation: settings.generation,
       window_size_ms: settings.windowSizeMs,
     })
-    const signalled = untilSignalled()
-    await Promise.race([worker.start(), signalled, failure])
-    const signal = await Promise.race([signalled, failure])
-    log.info('draining', { signal })
-    telemetry.draining()
-    await worker.drain()
-    log.info('drained')
+    await workUntilDrained(worker, telemetry, failure, log)
     return EXIT.done
   } catch (error) {
     log.fatal('ended', { err: error, exit_code: exitCodeOf(error) })
@@ -149,50 +172,28 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
   }
 }
 
-function listen(
-  log: Log,
-  telemetry: RoleListener,
-  nameOf: (lane: number) => number | string,
-  fail: (error: unknown) => void,
-): WorkerListener {
-  const often = sampled(log)
-  return {
-    assigned: (epoch, partitions) => {
-      log.info('assigned', { epoch, partitions: partitions.map(nameOf) })
-      telemetry.assigned(epoch, partitions)
-    },
-    restored: (partition, position, committed) => {
-      log.info('restored', { partition: nameOf(partition), position, committed })
-      telemetry.restored(partition, position, committed)
-    },
-    live: (partition, position, sinceAssignedMs) => {
-      log.info('live', { partition: nameOf(partition), position, since_assigned_ms: sinceAssignedMs })
-      telemetry.live(partition)
-    },
-    delivered: telemetry.delivered,
-    looked: telemetry.looked,
-    notice: (partition, notice) => {
-      reportNotice(often.write, nameOf(partition), notice)
-      telemetry.notice(partition, notice)
-    },
-    corrupt: (partition, batch) => {
-      often.write('error', 'corrupt_batch', { partition: nameOf(partition), ...batch, waiting: !batch.skipped })
-      telemetry.corrupt(partition, batch)
-    },
-    failed: (partition, error) => {
-      const { code, message } = error instanceof TidemarkError ? error : { code: 'unknown', message: String(error) }
-      often.write('warn', 'restoring', { partition: nameOf(partition), code, reason: message })
-      telemetry.failed(partition, error)
-    },
-    fatal: fail,
+async function openKafka(settings: Settings, write: Log['write']): Promise<KafkaClient> {
+  const kafkaLog = (level: 'warn', message: string, details: Readonly<Record<string, unknown>>) => {
+    write(level, 'kafka_client', { message, ...details })
   }
+  await untilReachable(settings.kafka, kafkaLog, settings.kafkaWaitMs)
+  return createKafka(settings.kafka, kafkaLog)
 }
 
-function reportNotice(write: Log['write'], partition: number | string, notice: Notice): void {
-  const { kind, ...details } = notice
-  const level = kind === 'rejected' ? 'warn' : 'error'
-  // The notice's own partition, where it has one, is the source's.
-  write(kind === 'parked' ? 'info' : level, kind, { at_partition: partition, ...details })
+/** @throws what `failure` rejects with */
+async function workUntilDrained<T extends Task>(
+  worker: Worker<T>,
+  telemetry: RoleTelemetry,
+  failure: Promise<never>,
+  log: Log,
+): Promise<void> {
+  const signalled = untilSignalled()
+  await Promise.race([worker.start(), signalled, failure])
+  const signal = await Promise.race([signalled, failure])
+  log.info('draining', { signal })
+  telemetry.draining()
+  await worker.drain()
+  log.info('drained')
 }
 
 function reportStatistics<T extends Task>(

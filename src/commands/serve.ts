@@ -1,7 +1,7 @@
 import { loadSettings } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import { EXIT, exitCodeOf, TidemarkError } from '../errors.ts'
-import { checkReachable, createKafka, type KafkaClient } from '../kafka/client.ts'
+import { createKafka, type KafkaClient, untilReachable } from '../kafka/client.ts'
 import { followTopic } from '../kafka/followTopic.ts'
 import { topicName } from '../kafka/names.ts'
 import { readTopicFacts } from '../kafka/topics.ts'
@@ -36,7 +36,7 @@ async function serve(context: CommandContext): Promise<number> {
     lines.seldom.write(level, 'kafka_client', { message, ...details })
   }
   limitBatchBytes(settings.maxBatchBytes)
-  await checkReachable(settings.kafka, kafkaLog)
+  await untilReachable(settings.kafka, kafkaLog, settings.kafkaWaitMs)
   const kafka = createKafka(settings.kafka, kafkaLog)
   const topic = topicName(settings, 'results')
   await readTopicFacts(kafka, settings, ['results'])

@@ -3,7 +3,7 @@ import { loadSettings } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import { EXIT, exitCodeOf, TidemarkError } from '../errors.ts'
 import { createTopicReader, type TopicReader } from '../kafka/admin.ts'
-import { checkReachable, createKafka, type KafkaClient } from '../kafka/client.ts'
+import { createKafka, type KafkaClient, untilReachable } from '../kafka/client.ts'
 import { lanesOfTopic } from '../kafka/lanes.ts'
 import { createMembership } from '../kafka/membership.ts'
 import { groupName, topicName } from '../kafka/names.ts'
@@ -100,7 +100,7 @@ async function openParts(settings: Settings, log: Log, telemetry: SinkTelemetry)
     quiet.write(level, 'kafka_client', { message, ...details })
   }
   limitBatchBytes(settings.maxBatchBytes)
-  await checkReachable(settings.kafka, kafkaLog)
+  await untilReachable(settings.kafka, kafkaLog, settings.kafkaWaitMs)
   const kafka = createKafka(settings.kafka, kafkaLog)
   await verifyTopicsForRole(kafka, settings, 'sink')
   const often = sampled(log)

@@ -115,6 +115,7 @@ function saslOf(values: SettingValues, password: string | null): KafkaSettings['
 function settingsOf(values: SettingValues, kafka: KafkaSettings, databaseUrl: string | null): Settings {
   return {
     kafka,
+    kafkaWaitMs: values.KAFKA_WAIT,
     consumerGroup: values.CONSUMER_GROUP,
     topics: {
       source: values.SOURCE_TOPIC,

@@ -61,6 +61,11 @@ export const SCHEMA = {
     filePath(),
     'A file that holds the password; one line break at its end is dropped.',
   ),
+  KAFKA_WAIT: required(
+    duration('1s', '1h', 'orZero'),
+    '0',
+    'For how long a role that starts waits for a broker to answer; with 0 it asks once, for 5 s. The chart sets 60s.',
+  ),
   CONSUMER_GROUP: required(
     identifier(),
     'tidemark',

@@ -3,6 +3,8 @@ import type { ChosenField, Sliding } from './kinds.ts'
 /** All settings of every role: typed, complete and frozen. Durations are milliseconds, sizes bytes or counts. */
 export type Settings = {
   readonly kafka: KafkaSettings
+  /** For how long a role that starts waits for a broker; 0 asks once. */
+  readonly kafkaWaitMs: number
   readonly consumerGroup: string
   readonly topics: {
     readonly source: string

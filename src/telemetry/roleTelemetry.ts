@@ -16,6 +16,8 @@ export type RoleTelemetryOptions = {
   /** What a partition is called in metrics; its number by default. */
   readonly nameOf?: (partition: number) => string
   readonly log: Pick<Log, 'write'>
+  /** Told of each alarm of the rate guard beside the log. */
+  readonly onAlarm?: (alarm: RejectionAlarm) => void
   /** Where the running partitions stand at this moment; not called before `open`. */
   readonly readings: () => readonly PartitionReading[]
   /** Milliseconds of a clock that never goes back. */
@@ -191,6 +193,7 @@ export class RoleTelemetry {
       kind === 'raised' ? (['error', 'rejected_share'] as const) : (['info', 'rejected_share_ended'] as const)
     const { limit, windowMs } = this.#options.settings.rejectedShare
     this.#options.log.write(level, event, { ...fields, codes: Object.fromEntries(codes), limit, window_ms: windowMs })
+    this.#options.onAlarm?.(alarm)
   }
 
   #now(): number {

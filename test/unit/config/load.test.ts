@@ -32,6 +32,7 @@ describe('defaults', () => {
   it('are the contract', () => {
     expect(loadSettings({}, files())).toEqual({
       kafka: { brokers: ['localhost:9092'], clientId: 'tidemark', tls: null, sasl: null },
+      kafkaWaitMs: 0,
       consumerGroup: 'tidemark',
       topics: {
         source: 'user-login',
