@@ -25,12 +25,9 @@ export default defineConfig({
         test: {
           name: 'charts',
           include: ['test/charts/**/*.test.ts'],
-          globalSetup: ['test/charts/support/setup.ts'],
-          // One kube-apiserver after the other.
-          fileParallelism: false,
-          testTimeout: 60_000,
-          // A first run builds Helm and a Kubernetes API server.
-          hookTimeout: 1_500_000,
+          globalSetup: ['test/support/kubernetes/setup.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
           sequence: { groupOrder: 2 },
         },
       },
@@ -38,9 +35,11 @@ export default defineConfig({
         test: {
           name: 'kubernetes',
           include: ['test/kubernetes/**/*.test.ts'],
+          globalSetup: ['test/support/kubernetes/setup.ts'],
+          // One API server after the other.
           fileParallelism: false,
           testTimeout: 60_000,
-          hookTimeout: 1_500_000,
+          hookTimeout: 180_000,
           sequence: { groupOrder: 3 },
         },
       },

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { lockFolder } from '../../src/dev/folderLock.ts'
 import { isProcessAlive } from '../../src/dev/kafka/process.ts'
 import { sourceFolder, type Tool, type ToolName, toolOf } from './catalogue.ts'
 import { runGo } from './go.ts'
-import { lock } from './lock.ts'
 
 const CACHE_FOLDER = join(import.meta.dirname, '..', '..', '.cache')
 const BUILD_TIMEOUT_MS = 30 * 60_000
@@ -36,7 +36,7 @@ export async function ensureTool(name: ToolName, options: EnsureOptions = {}): P
   if (!(await isWhole(home, tool, recipe))) {
     await mkdir(folder, { recursive: true })
     // One lock for all: a build uses every core, and most programs share most of their packages.
-    const unlock = await lock(join(folder, 'build.lock'), LOCK_WAIT_MS)
+    const unlock = await lockFolder(join(folder, 'build.lock'), LOCK_WAIT_MS)
     try {
       // Another process may have done it while this one waited for the lock.
       if (!(await isWhole(home, tool, recipe))) await build(tool, recipe, home, options)

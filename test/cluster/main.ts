@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadSettings } from '../../src/config/load.ts'
 import { Campaign, NAMESPACE, type Phase, RELEASE } from './campaign/campaign.ts'
-import { DevKafka, OUTSIDE } from './campaign/devKafka.ts'
+import { DevKafka } from './campaign/devKafka.ts'
 import { Loads } from './campaign/loads.ts'
 import { Log } from './campaign/log.ts'
 import { badInput } from './campaign/phases/badInput.ts'
@@ -121,7 +121,7 @@ async function prepare(
   await pull(cluster)
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-campaign-'))
   if (!keep) undo.push('temporary files', () => rm(folder, { recursive: true, force: true }))
-  const env = { ...process.env, ...outsideEnv(OUTSIDE) }
+  const env = { ...process.env, ...outsideEnv(kafka.outside) }
   const log = await Log.open(loadSettings(env, () => ''))
   undo.push('the log', () => log.close())
   const loads = new Loads(env, folder)

@@ -8,7 +8,7 @@ export type Line = { readonly level: LogLevel; readonly event: string; readonly 
 
 /** The rights that the chart gives to the aggregators' service account. */
 export const RULES = [
-  { apiGroups: [''], resources: ['pods'], verbs: ['get', 'patch'] },
+  { apiGroups: [''], resources: ['pods'], verbs: ['patch'] },
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'update'] },
   { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
   { apiGroups: ['apps'], resources: ['deployments'], verbs: ['get'] },

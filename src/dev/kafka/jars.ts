@@ -1,17 +1,14 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { TidemarkError } from '../../errors.ts'
+import { lockFolder } from '../folderLock.ts'
 import { missing, runProgram } from './java.ts'
 import { isProcessAlive } from './process.ts'
 
 const POM_FILE = join(import.meta.dirname, 'pom.xml')
 const PROJECT_FOLDER = join(import.meta.dirname, '..', '..', '..')
 const LOCK_WAIT_MS = 10 * 60_000
-const LOCK_POLL_MS = 200
-/** A lock without the name of its owner is given this long: its owner may be about to write it. */
-const NAMELESS_LOCK_MS = 10_000
 
 /** The folder's own statement of what belongs into it, written last, before the folder gets its name. */
 type Marker = {
@@ -33,7 +30,7 @@ export async function ensureKafkaJars(cacheFolder: string = join(PROJECT_FOLDER,
   const folder = join(cacheFolder, `kafka-${kafkaVersion(pom.toString())}`)
   if (await isWhole(folder, pomSha256)) return join(folder, 'jars')
   await mkdir(cacheFolder, { recursive: true })
-  const unlock = await lock(`${folder}.lock`)
+  const unlock = await lockFolder(`${folder}.lock`, LOCK_WAIT_MS)
   try {
     // Another process may have done it while this one waited for the lock.
     if (!(await isWhole(folder, pomSha256))) await fetchJars(folder, pomSha256)
@@ -108,50 +105,6 @@ async function runMaven(jarFolder: string): Promise<void> {
     `Maven could not fetch the jars of the embedded Kafka broker (exit ${output.code}). It said:\n${output.text.trim().split('\n').slice(-15).join('\n')}`,
     { retriable: true },
   )
-}
-
-/**
- * A folder is a lock: only one process can make it. A lock whose owner is dead is taken away; should two waiters do that at
- * once, both fetch, and the later rename wins with the same content.
- */
-async function lock(folder: string): Promise<() => Promise<void>> {
-  const deadline = Date.now() + LOCK_WAIT_MS
-  while (!(await tryMakeFolder(folder))) {
-    if (Date.now() > deadline) {
-      throw new TidemarkError(
-        'unreachable',
-        `Waited ${LOCK_WAIT_MS / 60_000} min for another process to fetch Kafka's jars: see ${folder}`,
-      )
-    }
-    if (await isAbandoned(folder)) await rm(folder, { recursive: true, force: true })
-    else await sleep(LOCK_POLL_MS)
-  }
-  await writeFile(join(folder, 'owner'), String(process.pid))
-  return () => rm(folder, { recursive: true, force: true })
-}
-
-async function tryMakeFolder(folder: string): Promise<boolean> {
-  try {
-    await mkdir(folder)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
-  }
-}
-
-async function isAbandoned(folder: string): Promise<boolean> {
-  try {
-    const owner = Number(await readFile(join(folder, 'owner'), 'utf8'))
-    if (owner > 0) return !isProcessAlive(owner)
-  } catch {
-    // No owner named yet.
-  }
-  try {
-    return Date.now() - (await stat(folder)).mtimeMs > NAMELESS_LOCK_MS
-  } catch {
-    return false
-  }
 }
 
 function sha256(bytes: Uint8Array): string {

@@ -1,13 +1,14 @@
 import { connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePorts } from '../../../src/dev/kafka/ports.ts'
 import type { Kube } from '../support/kube.ts'
 import { type Background, background } from '../support/run.ts'
 import type { Target } from '../target.ts'
 
-/** Where the broker is for what runs beside the cluster: as its second listener tells everyone. */
-export const OUTSIDE = 'localhost:29092'
+/** The broker's second listener, and how k8s/dev has it tell its address. */
 const PORT = 29092
+const ADVERTISED = `EXTERNAL://localhost:${PORT}`
 const ROOT = join(import.meta.dirname, '..', '..', '..')
 const LIMIT_MS = 180_000
 const REACH_LIMIT_MS = 30_000
@@ -19,6 +20,7 @@ export class DevKafka {
   #forward: Background | null = null
   #ended = false
   #lastWords = ''
+  #port = 0
 
   constructor(kube: Kube, namespace: string) {
     this.#kube = kube
@@ -30,11 +32,21 @@ export class DevKafka {
     return `kafka.${this.#namespace}.svc:9092`
   }
 
+  /** For what runs beside the cluster. */
+  get outside(): string {
+    return `localhost:${this.#port}`
+  }
+
   async start(target: Target): Promise<void> {
-    if (await answers(PORT)) throw new Error(`port ${PORT} of this machine is in use; the way to the broker needs it`)
+    // A port of its own: another broker's may be in use on this machine, by `skaffold dev` above all.
+    const [port] = await freePorts(1, '127.0.0.1')
+    this.#port = port as number
     const folder = join(ROOT, 'k8s', 'dev', ...(target.kind === 'lab' ? ['local'] : []))
     const inNamespace = ['-n', this.#namespace]
-    await this.#kube.kubectl([...inNamespace, 'apply', '-k', folder])
+    const manifests = await this.#kube.kubectl(['kustomize', folder])
+    if (!manifests.includes(ADVERTISED)) throw new Error(`${folder} advertises no ${ADVERTISED}`)
+    const input = manifests.replaceAll(ADVERTISED, `EXTERNAL://${this.outside}`)
+    await this.#kube.kubectl([...inNamespace, 'apply', '-f', '-'], { input })
     const rollout = ['rollout', 'status', 'statefulset/kafka', `--timeout=${LIMIT_MS / 1000}s`]
     await this.#kube.kubectl([...inNamespace, ...rollout], { limitMs: LIMIT_MS + 10_000 })
     void this.#keepForwarding()
@@ -48,7 +60,15 @@ export class DevKafka {
 
   /** A port-forward ends with the connection that carries it; what uses it repeats its requests. */
   async #keepForwarding(): Promise<void> {
-    const args = ['--context', this.#kube.context, '-n', this.#namespace, 'port-forward', 'service/kafka', `${PORT}`]
+    const args = [
+      '--context',
+      this.#kube.context,
+      '-n',
+      this.#namespace,
+      'port-forward',
+      'service/kafka',
+      `${this.#port}:${PORT}`,
+    ]
     while (!this.#ended) {
       const onText = (text: string) => {
         this.#lastWords = text
@@ -61,7 +81,7 @@ export class DevKafka {
 
   async #reachable(): Promise<void> {
     const deadline = Date.now() + REACH_LIMIT_MS
-    while (!(await answers(PORT))) {
+    while (!(await answers(this.#port))) {
       if (Date.now() > deadline) throw new Error(`no way to the broker: ${this.#lastWords}`)
       await sleep(200)
     }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { must, run } from '../../support/run.ts'
+import type { StatusReport } from '../../../../src/status/report.ts'
+import { run } from '../../support/run.ts'
 import { type Campaign, NAMESPACE, type Phase, RELEASE } from '../campaign.ts'
 
 const MAIN = join(import.meta.dirname, '..', '..', '..', '..', 'src', 'main.ts')
@@ -55,18 +56,21 @@ async function audit({ parts: { env } }: Campaign): Promise<Told> {
   return { text: `${equal} of ${audited} equal`, complaints: audited > 0 ? [] : ['nothing was audited'] }
 }
 
+/** All that it asks must answer, and nothing may be wrong with what it finds. */
 async function askStatus({ parts: { env, cluster } }: Campaign): Promise<Told> {
-  const args = [MAIN, 'status', '--json']
-  const inCluster = {
-    ...cluster.kube.env,
-    ...env,
-    KUBERNETES_WORKLOAD: `${RELEASE}-aggregate`,
-    POD_NAMESPACE: NAMESPACE,
-  }
-  try {
-    const text = await must(process.execPath, args, { env: inCluster, limitMs: 60_000 })
-    return { text: `${Object.keys(JSON.parse(text)).length} parts`, complaints: [] }
-  } catch (error) {
-    return { text: 'failed', complaints: [`status: ${error instanceof Error ? error.message : String(error)}`] }
+  const { kube } = cluster
+  const where = ['--context', kube.context, '--namespace', NAMESPACE, '--release', RELEASE]
+  const both = { ...kube.env, ...env, PATH: kube.env.PATH, KUBECONFIG: kube.env.KUBECONFIG }
+  const ran = await run(process.execPath, [MAIN, 'status', '--json', '--check', ...where], {
+    env: both,
+    limitMs: 60_000,
+  })
+  if (ran.code !== 0)
+    return { text: `exit ${ran.code}`, complaints: [`status: exit ${ran.code}: ${ran.stderr.trim()}`] }
+  const { sides, pods, partitions } = JSON.parse(ran.stdout) as StatusReport
+  const silent = Object.entries(sides).filter(([, { state }]) => state !== 'answered')
+  return {
+    text: `${pods.length} pods, ${partitions.length} partitions`,
+    complaints: silent.map(([name, side]) => `status: ${name}: ${JSON.stringify(side)}`),
   }
 }

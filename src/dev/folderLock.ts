@@ -1,20 +1,21 @@
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isProcessAlive } from '../../src/dev/kafka/process.ts'
-import { TidemarkError } from '../../src/errors.ts'
+import { TidemarkError } from '../errors.ts'
+import { isProcessAlive } from './kafka/process.ts'
 
 const POLL_MS = 200
 /** A lock without the name of its owner is given this long: its owner may be about to write it. */
 const NAMELESS_MS = 10_000
 
 /**
- * Takes a lock that only one process can hold: a folder, since only one can make it. One whose owner is dead is taken away.
+ * Takes a lock that only one process can hold: a folder, since only one can make it. One whose owner is dead is taken
+ * away; should two waiters do that at once, both go on: what they make must be put in place by a rename.
  *
  * @param waitMs how long to wait for another owner
  * @returns gives the lock back
  * @throws TidemarkError 'unreachable' when it stays taken
  */
-export async function lock(folder: string, waitMs: number): Promise<() => Promise<void>> {
+export async function lockFolder(folder: string, waitMs: number): Promise<() => Promise<void>> {
   const deadline = Date.now() + waitMs
   while (!(await tryMakeFolder(folder))) {
     if (Date.now() > deadline) {

@@ -11,21 +11,21 @@ declare module 'vitest' {
 }
 
 /**
- * Once, before the suite: the programs that it runs, which are built when they are absent. Without Go a person loses the
+ * Once, before a suite: the programs that it runs, which are built when they are absent. Without Go a person loses the
  * tests that need them, with a word about it; in CI that fails, since nobody would read the word.
  */
 export default async function setup(project: TestProject): Promise<void> {
-  project.provide('toolsMissing', await whyMissing())
+  project.provide('toolsMissing', await whyMissing(project.name))
 }
 
-async function whyMissing(): Promise<string | null> {
+async function whyMissing(suite: string): Promise<string | null> {
   try {
     await ensureTools(['helm', 'kubectl', 'etcd', 'kube-apiserver', 'kube-score'])
     await ensureModules()
     return null
   } catch (error) {
     if (!(error instanceof TidemarkError) || isCi()) throw error
-    console.error(`suite charts: tests that need Helm or an API server are left out. ${error.message}`)
+    console.error(`suite ${suite}: tests that need Helm or an API server are left out. ${error.message}`)
     return error.message
   }
 }
