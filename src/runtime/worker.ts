@@ -209,12 +209,14 @@ export class Worker<T extends Task> {
   }
 
   async #onBatch(epoch: number, partition: number, batch: RecordBatch, heartbeat: () => Promise<void>): Promise<void> {
-    for (let ms = this.#pace.waitMs(); ms > 0 && !this.#ended; ms = this.#pace.waitMs()) {
+    // What a new owner only reads again was paid for by the owner before it.
+    const isPaid = () => this.#owned.get(partition)?.runner.live !== true
+    for (let ms = this.#pace.waitMs(); ms > 0 && !isPaid() && !this.#ended; ms = this.#pace.waitMs()) {
       await sleep(Math.min(ms, PACE_STEP_MS))
       await heartbeat()
     }
     if (epoch === this.#epoch) {
-      this.#pace.take(batch.count)
+      if (!isPaid()) this.#pace.take(batch.count)
       this.#owned.get(partition)?.runner.deliver(batch)
     }
     // Flushes and heartbeats of other partitions get their turn between two batches.

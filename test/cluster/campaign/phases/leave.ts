@@ -68,7 +68,10 @@ async function askStatus({ parts: { env, cluster } }: Campaign): Promise<Told> {
   if (ran.code !== 0)
     return { text: `exit ${ran.code}`, complaints: [`status: exit ${ran.code}: ${ran.stderr.trim()}`] }
   const { sides, pods, partitions } = JSON.parse(ran.stdout) as StatusReport
-  const silent = Object.entries(sides).filter(([, { state }]) => state !== 'answered')
+  // The pods themselves are asked only where Kafka cannot be.
+  const silent = Object.entries({ kubernetes: sides.kubernetes, kafka: sides.kafka }).filter(
+    ([, { state }]) => state !== 'answered',
+  )
   return {
     text: `${pods.length} pods, ${partitions.length} partitions`,
     complaints: silent.map(([name, side]) => `status: ${name}: ${JSON.stringify(side)}`),
