@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { settingsTable } from '../src/config/docs.ts'
 import { deviceTypeTable } from '../src/events/deviceType.ts'
 import { codeTable, eventTable } from '../src/events/fields.ts'
+import { metricsTable } from '../src/telemetry/catalogue.ts'
 import { renderMutationTable } from '../test/simulation/mutations.ts'
 
 /** A part of a file between `<!-- name:start -->` and `<!-- name:end -->` that is made from the code. */
@@ -14,6 +15,7 @@ export const SECTIONS: readonly Section[] = [
   { file: 'README.md', name: 'devices', content: deviceTypeTable },
   { file: 'README.md', name: 'codes', content: codeTable },
   { file: 'README.md', name: 'config', content: settingsTable },
+  { file: 'README.md', name: 'metrics', content: metricsTable },
   { file: 'ARCHITECTURE.md', name: 'mutations', content: renderMutationTable },
 ]
 

@@ -1,16 +1,14 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import { CODE_MEANINGS } from '../events/codes.ts'
+import type { Registry } from 'prom-client'
 import type { Capture, Notice, OutputTopic, Tally } from '../tasks/task.ts'
+import { FAILURES, REJECTION_CODES, type Role } from './catalogue.ts'
 import type { PartitionReading } from './health.ts'
+import { createInstruments, type Instruments } from './instruments.ts'
 
-export type Role = 'aggregate' | 'reduce'
+/** A role that folds and merges. */
+export type Stage = Extract<Role, 'aggregate' | 'reduce'>
 
-/**
- * What a role tells its metrics. Every name, help text, unit and label stands in this file. Labels are bounded: partition
- * numbers (of the partitions that are ours at the moment), and words of lists that the code closes. None is of an event.
- */
+/** What a stage tells its metrics. Partitions are those that are ours at the moment; no label is of an event. */
 export type Metrics = {
-  /** All metrics of the process; none is in the library's global registry. */
   readonly registry: Registry
   /** A rebalance gave us these partitions: series of others end. */
   assigned(partitions: readonly number[]): void
@@ -31,12 +29,6 @@ export type Metrics = {
   rejectedShare(partition: number, share: number, raised: boolean): void
 }
 
-const PREFIX = 'tidemark_'
-const FLUSH_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
-const RESTORE_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
-
-const NOT_REJECTIONS: ReadonlySet<string> = new Set(['late', 'corrupt_batch', 'partial_too_late'])
-const REJECTION_CODES = Object.keys(CODE_MEANINGS).filter(code => !NOT_REJECTIONS.has(code))
 const OUTPUTS: Readonly<Record<OutputTopic, string>> = {
   partials: 'partials',
   results: 'results',
@@ -44,7 +36,7 @@ const OUTPUTS: Readonly<Record<OutputTopic, string>> = {
   enriched: 'enriched',
   deadLetters: 'dead_letters',
 }
-const OUTPUTS_OF: Readonly<Record<Role, readonly OutputTopic[]>> = {
+const OUTPUTS_OF: Readonly<Record<Stage, readonly OutputTopic[]>> = {
   aggregate: ['partials', 'enriched', 'deadLetters'],
   reduce: ['results', 'deviceStats', 'partials', 'deadLetters'],
 }
@@ -52,31 +44,23 @@ const OUTPUTS_OF: Readonly<Record<Role, readonly OutputTopic[]>> = {
 const NOTICES = {
   aggregate: ['gap'],
   reduce: ['foreign_record', 'partial_too_late', 'parked'],
-} as const satisfies Readonly<Record<Role, readonly Notice['kind'][]>>
-/** The codes of errors after which a partition is restored; any other error ends the process. */
-const FAILURES = ['fenced', 'unassigned', 'delivery_failed', 'unreachable', 'refused_beyond_log', 'other'] as const
+} as const satisfies Readonly<Record<Stage, readonly Notice['kind'][]>>
 
 /**
- * The metrics of one process, with those of Node and the process itself under their usual names. Every series carries
- * the label `role`, since both roles have partitions 0, 1, … of different topics.
+ * The metrics of one process.
  * @param version of Tidemark, for `tidemark_build_info`
  * @param nameOf the label of a partition, where a role reads several topics
  */
-export function createMetrics(role: Role, version: string, nameOf: (partition: number) => string = String): Metrics {
-  const registry = new Registry()
-  registry.setDefaultLabels({ role })
-  collectDefaultMetrics({ register: registry })
-  gauge(registry, 'build_info', 'Constantly 1: what runs here.', ['version', 'node'])
-    .labels(version, process.version)
-    .set(1)
-  const events = role === 'aggregate' ? eventMetrics(registry) : null
-  const rejections = role === 'aggregate' ? rejectionGauges(registry, nameOf) : null
-  const flow = flowMetrics(registry, role)
-  const partitions = partitionMetrics(registry, nameOf)
+export function createMetrics(role: Stage, version: string, nameOf?: (partition: number) => string): Metrics {
+  const made = createInstruments(role, version, nameOf)
+  const events = role === 'aggregate' ? eventMetrics(made) : null
+  const rejections = role === 'aggregate' ? rejectionGauges(made) : null
+  const flow = flowMetrics(made, role)
+  const partitions = partitionMetrics(made, role)
   // What a former owner of ours still has to say must not begin a series of a partition that is another process's now.
   let owned: ReadonlySet<number> = new Set()
   return {
-    registry,
+    registry: made.registry,
     assigned: now => {
       const next = new Set(now)
       for (const partition of owned) {
@@ -118,11 +102,9 @@ export function createMetrics(role: Role, version: string, nameOf: (partition: n
   }
 }
 
-function eventMetrics(registry: Registry) {
-  const outcomes = ['accepted', 'late', 'rejected'] as const
-  const byOutcome = counters(registry, 'events_total', 'Login events by what became of them.', 'outcome', outcomes)
-  const help = 'Rejected login events by why; see error.code of dead letters.'
-  const byCode = counters(registry, 'rejected_events_total', help, 'code', REJECTION_CODES)
+function eventMetrics(made: Instruments) {
+  const byOutcome = made.counters('events_total', ['accepted', 'late', 'rejected'])
+  const byCode = made.counters('rejected_events_total', REJECTION_CODES)
   return {
     add: ({ accepted, late, rejected }: Tally) => {
       byOutcome.add('accepted', accepted)
@@ -135,21 +117,9 @@ function eventMetrics(registry: Registry) {
   }
 }
 
-type NameOf = (partition: number) => string
-
-function rejectionGauges(registry: Registry, nameOf: NameOf) {
-  const share = byPartition(
-    registry,
-    nameOf,
-    'rejected_share_ratio',
-    'Share of rejected events over REJECTED_SHARE_WINDOW.',
-  )
-  const alarm = byPartition(
-    registry,
-    nameOf,
-    'rejected_share_alarm',
-    '1 while that share is above REJECTED_SHARE, else 0.',
-  )
+function rejectionGauges(made: Instruments) {
+  const share = made.byPartition('rejected_share_ratio')
+  const alarm = made.byPartition('rejected_share_alarm')
   return {
     set: (partition: number, value: number, raised: boolean) => {
       share.set(partition, value)
@@ -162,19 +132,15 @@ function rejectionGauges(registry: Registry, nameOf: NameOf) {
   }
 }
 
-function flowMetrics(registry: Registry, role: Role) {
+function flowMetrics(made: Instruments, role: Stage) {
   const outputs = OUTPUTS_OF[role].map(topic => OUTPUTS[topic])
-  const sent = counters(registry, 'sent_records_total', 'Records written and committed.', 'output', outputs)
-  const noticesHelp = 'What people should hear of, as the log tells it: gaps, partials that came too late, and so on.'
-  const notices = counters(registry, 'notices_total', noticesHelp, 'kind', NOTICES[role])
-  const failuresHelp = 'How often the state of a partition was thrown away to be restored, by the code of the error.'
-  const failures = counters(registry, 'restarts_total', failuresHelp, 'code', FAILURES)
-  const flushHelp = 'Time from the capture of outputs to their commit.'
-  const flush = histogram(registry, 'flush_duration_seconds', flushHelp, FLUSH_BUCKETS)
-  const restoreHelp = "Time from the begin of a partition's restore until its outputs flow."
-  const restore = histogram(registry, 'restore_duration_seconds', restoreHelp, RESTORE_BUCKETS)
-  const rebalances = counter(registry, 'rebalances_total', 'Assignments that the group has given us.').labels()
-  const assigned = gauge(registry, 'assigned_partitions', 'Partitions that are ours.').labels()
+  const sent = made.counters('sent_records_total', outputs)
+  const notices = made.counters('notices_total', NOTICES[role])
+  const failures = made.counters('restarts_total', FAILURES)
+  const flush = made.histogram('flush_duration_seconds').labels({})
+  const restore = made.histogram('restore_duration_seconds').labels({})
+  const rebalances = made.counter('rebalances_total').labels()
+  const assigned = made.gauge('assigned_partitions').labels()
   return {
     sent: (records: readonly { readonly topic: OutputTopic }[]) => {
       const counts: Record<OutputTopic, number> = {
@@ -200,34 +166,18 @@ function flowMetrics(registry: Registry, role: Role) {
   }
 }
 
-function partitionMetrics(registry: Registry, nameOf: NameOf) {
+function partitionMetrics(made: Instruments, role: Stage) {
   const gauges = {
-    live: byPartition(registry, nameOf, 'partition_live', '1 once the state is rebuilt and outputs flow, else 0.'),
-    position: byPartition(registry, nameOf, 'partition_position', 'The next offset to be processed.'),
-    committed: byPartition(
-      registry,
-      nameOf,
-      'partition_committed_offset',
-      'Everything below it is processed and committed.',
-    ),
-    lag: byPartition(registry, nameOf, 'partition_lag_records', 'Offsets between our position and the end of the log.'),
-    clock: byPartition(
-      registry,
-      nameOf,
-      'partition_clock_timestamp_seconds',
-      'Event time that the partition has reached.',
-    ),
-    corrupt: byPartition(
-      registry,
-      nameOf,
-      'partition_corrupt_batch_waiting',
-      '1 while it waits at an unreadable batch.',
-    ),
+    live: made.byPartition('partition_live'),
+    position: made.byPartition('partition_position'),
+    committed: made.byPartition('partition_committed_offset'),
+    lag: made.byPartition('partition_lag_records'),
+    corrupt: made.byPartition('partition_corrupt_batch_waiting'),
+    ...(role === 'aggregate' ? { clock: made.byPartition('partition_clock_timestamp_seconds') } : {}),
   }
-  const corrupt = counter(registry, 'corrupt_batches_total', 'Unreadable record batches that were met.').labels()
+  const corrupt = made.counter('corrupt_batches_total').labels()
   // Offsets, not records: a task need not count what it reads, and its position says it for every topic alike.
-  const processedHelp = 'Offsets processed, those read again by a new owner and those without a record included.'
-  const processed = counter(registry, 'processed_offsets_total', processedHelp).labels()
+  const processed = made.counter('processed_offsets_total').labels()
   const positions = new Map<number, number>()
   const waiting = new Set<number>()
   const settle = (partition: number) => {
@@ -257,7 +207,7 @@ function partitionMetrics(registry: Registry, nameOf: NameOf) {
       positions.set(partition, position)
       gauges.position.set(partition, position)
       if (reading.lag !== null) gauges.lag.set(partition, reading.lag)
-      if (reading.clockMs !== null) gauges.clock.set(partition, reading.clockMs / 1000)
+      if (reading.clockMs !== null) gauges.clock?.set(partition, reading.clockMs / 1000)
     },
     corruptBatch: (partition: number, state: 'waiting' | 'skipped' | 'over') => {
       if (state !== 'over' && !waiting.has(partition)) corrupt.inc()
@@ -267,50 +217,6 @@ function partitionMetrics(registry: Registry, nameOf: NameOf) {
       }
       waiting.add(partition)
       gauges.corrupt.set(partition, 1)
-    },
-  }
-}
-
-function counter(registry: Registry, name: string, help: string, labelNames: readonly string[] = []): Counter {
-  return new Counter({ name: PREFIX + name, help, labelNames, registers: [registry] })
-}
-
-function gauge(registry: Registry, name: string, help: string, labelNames: readonly string[] = []): Gauge {
-  return new Gauge({ name: PREFIX + name, help, labelNames, registers: [registry] })
-}
-
-/** A histogram of seconds. */
-function histogram(registry: Registry, name: string, help: string, buckets: readonly number[]) {
-  return new Histogram({ name: PREFIX + name, help, buckets: [...buckets], registers: [registry] }).labels({})
-}
-
-/** A counter with one label whose values are all known, so that each series is there, as 0, from the start. */
-function counters(registry: Registry, name: string, help: string, label: string, values: readonly string[]) {
-  const all = counter(registry, name, help, [label])
-  const bound = new Map(values.map(value => [value, all.labels(value)]))
-  for (const child of bound.values()) child.inc(0)
-  return {
-    add: (value: string, count: number): void => {
-      if (count > 0) (bound.get(value) ?? all.labels(value)).inc(count)
-    },
-  }
-}
-
-/** A gauge with a series for each of our partitions, made at its first value. */
-function byPartition(registry: Registry, nameOf: NameOf, name: string, help: string) {
-  const all = gauge(registry, name, help, ['partition'])
-  const bound = new Map<number, Gauge.Internal<string>>()
-  return {
-    set: (partition: number, value: number): void => {
-      let child = bound.get(partition)
-      if (child === undefined) {
-        child = all.labels(nameOf(partition))
-        bound.set(partition, child)
-      }
-      child.set(value)
-    },
-    drop: (partition: number): void => {
-      if (bound.delete(partition)) all.remove(nameOf(partition))
     },
   }
 }

@@ -2,15 +2,16 @@ import type { Settings } from '../config/settings.ts'
 import { TidemarkError } from '../errors.ts'
 import type { Capture, Notice } from '../tasks/task.ts'
 import { Health, type PartitionReading } from './health.ts'
-import { type HttpServer, jsonPage, type Pages, serveHttp } from './http.ts'
+import type { Pages } from './http.ts'
 import type { Log } from './log.ts'
-import { memoryLimit } from './memory.ts'
-import { createMetrics, type Metrics, type Role } from './metrics.ts'
+import { createMetrics, type Metrics, type Stage } from './metrics.ts'
+import { ObservedServer, observedPages } from './observed.ts'
 import { type RejectionAlarm, RejectionGuard } from './rejections.ts'
+import { UnreadableBatches } from './unreadable.ts'
 
 export type RoleTelemetryOptions = {
   readonly settings: Pick<Settings, 'httpPort' | 'health' | 'rejectedShare'>
-  readonly role: Role
+  readonly role: Stage
   /** Tidemark's own. */
   readonly version: string
   /** What a partition is called in metrics; its number by default. */
@@ -39,8 +40,6 @@ export type RoleListener = {
   corrupt(partition: number, batch: { readonly from: number; readonly skipped: boolean }): void
 }
 
-const OBSERVE_INTERVAL_MS = 1_000
-
 /** Metrics, health and the rate guard of one role's process, fed by its worker and told over HTTP. */
 export class RoleTelemetry {
   readonly on: RoleListener
@@ -50,11 +49,9 @@ export class RoleTelemetry {
   readonly #guard: RejectionGuard
   /** When the restores that are under way began. */
   readonly #restoringSince = new Map<number, number>()
-  /** The offsets of unreadable batches at which partitions wait. */
-  readonly #corruptAt = new Map<number, number>()
+  readonly #unreadable = new UnreadableBatches()
   #owned: readonly number[] = []
-  #server: HttpServer | null = null
-  #timer: NodeJS.Timeout | undefined
+  readonly #server: ObservedServer
 
   constructor(options: RoleTelemetryOptions) {
     const { health, rejectedShare } = options.settings
@@ -63,6 +60,7 @@ export class RoleTelemetry {
     this.#health = new Health(health, rejectedShare.limit)
     this.#guard = new RejectionGuard(rejectedShare)
     this.on = this.#listener()
+    this.#server = new ObservedServer(this.pages(), () => this.#observe())
   }
 
   /**
@@ -71,9 +69,7 @@ export class RoleTelemetry {
    * @throws TidemarkError `bad_setting` when the port cannot be opened
    */
   async open(): Promise<void> {
-    const { httpPort } = this.#options.settings
-    if (httpPort !== null) this.#server = await serveHttp(httpPort, this.pages())
-    this.#timer = setInterval(() => this.#observe(), OBSERVE_INTERVAL_MS).unref()
+    await this.#server.open(this.#options.settings.httpPort)
   }
 
   /** Not ready from now on. */
@@ -83,34 +79,22 @@ export class RoleTelemetry {
 
   /** The last thing to be closed: until then a draining role still answers. */
   async close(): Promise<void> {
-    clearInterval(this.#timer)
-    await this.#server?.close()
+    await this.#server.close()
   }
 
   /** What is served, by path. */
   pages(): Pages {
-    const { registry } = this.#metrics
-    return {
-      '/livez': () => {
-        this.#observe()
-        return jsonPage(this.#health.livez(this.#now()))
-      },
-      '/readyz': () => {
-        this.#observe()
+    return observedPages({
+      health: this.#health,
+      registry: this.#metrics.registry,
+      observe: () => this.#observe(),
+      now: () => this.#now(),
+      readyz: () => {
         const alarms = this.#guard.shares(this.#now()).filter(({ partition }) => this.#guard.raised(partition))
-        return jsonPage(this.#health.readyz(alarms))
+        return this.#health.readyz(alarms)
       },
-      '/healthz': () => {
-        this.#observe()
-        const memory = { usedBytes: process.memoryUsage.rss(), limitBytes: memoryLimit() }
-        const rejectedShare = this.#guard.worst(this.#now())
-        return jsonPage(this.#health.healthz({ memory, rejectedShare }, this.#now()))
-      },
-      '/metrics': async () => {
-        this.#observe()
-        return { status: 200, contentType: registry.contentType, body: await registry.metrics() }
-      },
-    }
+      rejectedShare: () => this.#guard.worst(this.#now()),
+    })
   }
 
   #listener(): RoleListener {
@@ -138,8 +122,8 @@ export class RoleTelemetry {
       failed: (partition, error) => this.#failed(partition, error),
       looked: () => health.brokersSeen(this.#now()),
       corrupt: (partition, { from, skipped }) => {
-        if (skipped) this.#corruptAt.delete(partition)
-        else this.#corruptAt.set(partition, from)
+        if (skipped) this.#unreadable.forget(partition)
+        else this.#unreadable.met(partition, from)
         metrics.corruptBatch(partition, skipped ? 'skipped' : 'waiting')
         health.corrupt(partition, !skipped, this.#now())
       },
@@ -152,7 +136,7 @@ export class RoleTelemetry {
       if (partitions.includes(partition)) continue
       this.#guard.forget(partition)
       this.#restoringSince.delete(partition)
-      this.#corruptAt.delete(partition)
+      this.#unreadable.forget(partition)
     }
     for (const partition of partitions) if (!this.#owned.includes(partition)) this.#restoringSince.set(partition, now)
     this.#owned = [...partitions]
@@ -175,8 +159,7 @@ export class RoleTelemetry {
     this.#metrics.observed(readings)
     this.#health.observe(readings, now)
     for (const { partition, position } of readings) {
-      if (position <= (this.#corruptAt.get(partition) ?? Number.POSITIVE_INFINITY)) continue
-      this.#corruptAt.delete(partition)
+      if (!this.#unreadable.isPast(partition, position)) continue
       this.#metrics.corruptBatch(partition, 'over')
       this.#health.corrupt(partition, false, now)
     }

@@ -2,10 +2,11 @@ import type { Settings } from '../config/settings.ts'
 import type { TidemarkError } from '../errors.ts'
 import type { LogRange } from '../tasks/task.ts'
 import { Health, type PartitionReading } from './health.ts'
-import { type HttpServer, jsonPage, type Pages, serveHttp } from './http.ts'
+import type { Pages } from './http.ts'
 import type { Log } from './log.ts'
-import { memoryLimit } from './memory.ts'
+import { ObservedServer, observedPages } from './observed.ts'
 import { createSinkMetrics, type SinkMetrics } from './sinkMetrics.ts'
+import { UnreadableBatches } from './unreadable.ts'
 
 export type SinkTelemetryOptions = {
   readonly settings: Pick<Settings, 'httpPort' | 'health' | 'rejectedShare'>
@@ -19,8 +20,6 @@ export type SinkTelemetryOptions = {
 /** A database that was never asked is neither up nor down. */
 type DatabaseState = { readonly up: boolean | null; readonly sinceMs: number; readonly reason: string | null }
 
-const OBSERVE_INTERVAL_MS = 1_000
-
 /**
  * Metrics and health of a sink, told over HTTP. A database that is away is said once in the log when that begins and once
  * when it ends, makes the sink not ready, and never makes it not live: restarting us would not bring it back.
@@ -30,30 +29,26 @@ export class SinkTelemetry {
   readonly #options: SinkTelemetryOptions
   readonly #health: Health
   readonly #positions = new Map<number, number>()
-  /** The offsets of unreadable batches at which partitions wait. */
-  readonly #corruptAt = new Map<number, number>()
+  readonly #unreadable = new UnreadableBatches()
   #ranges: readonly LogRange[] = []
   #database: DatabaseState
-  #server: HttpServer | null = null
-  #timer: NodeJS.Timeout | undefined
+  readonly #server: ObservedServer
 
   constructor(options: SinkTelemetryOptions) {
     this.#options = options
     this.#health = new Health(options.settings.health, options.settings.rejectedShare.limit)
     this.metrics = createSinkMetrics(options.version)
     this.#database = { up: null, sinceMs: this.#now(), reason: null }
+    this.#server = new ObservedServer(this.pages(), () => this.#observe())
   }
 
   /** @throws TidemarkError `bad_setting` when HTTP_PORT cannot be opened */
   async open(): Promise<void> {
-    const { httpPort } = this.#options.settings
-    if (httpPort !== null) this.#server = await serveHttp(httpPort, this.pages())
-    this.#timer = setInterval(() => this.#observe(), OBSERVE_INTERVAL_MS).unref()
+    await this.#server.open(this.#options.settings.httpPort)
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer)
-    await this.#server?.close()
+    await this.#server.close()
   }
 
   assigned(partitions: readonly number[]): void {
@@ -84,8 +79,7 @@ export class SinkTelemetry {
   delivered(partition: number, offset: number, ms: number): void {
     this.#positions.set(partition, offset)
     this.metrics.committed(partition, offset)
-    if (offset > (this.#corruptAt.get(partition) ?? offset)) {
-      this.#corruptAt.delete(partition)
+    if (this.#unreadable.isPast(partition, offset)) {
       this.metrics.corrupt(partition, false)
       this.#health.corrupt(partition, false, this.#now())
     }
@@ -100,7 +94,7 @@ export class SinkTelemetry {
 
   /** A record batch that begins at `from` cannot be read; the partition waits there. */
   corrupt(partition: number, from: number): void {
-    this.#corruptAt.set(partition, from)
+    this.#unreadable.met(partition, from)
     this.metrics.corrupt(partition, true)
     this.#health.corrupt(partition, true, this.#now())
   }
@@ -135,29 +129,18 @@ export class SinkTelemetry {
 
   /** What is served, by path. */
   pages(): Pages {
-    const { registry } = this.metrics
-    return {
-      '/livez': () => {
-        this.#observe()
-        return jsonPage(this.#health.livez(this.#now()))
-      },
-      '/readyz': () => {
-        this.#observe()
+    return observedPages({
+      health: this.#health,
+      registry: this.metrics.registry,
+      observe: () => this.#observe(),
+      now: () => this.#now(),
+      readyz: () => {
         const { ok, body } = this.#health.readyz([])
         const { up, reason } = this.#database
         const ready = ok && up === true
-        return jsonPage({ ok: ready, body: { ...body, ready, database: { up: up === true, reason } } })
+        return { ok: ready, body: { ...body, ready, database: { up: up === true, reason } } }
       },
-      '/healthz': () => {
-        this.#observe()
-        const memory = { usedBytes: process.memoryUsage.rss(), limitBytes: memoryLimit() }
-        return jsonPage(this.#health.healthz({ memory, rejectedShare: null }, this.#now()))
-      },
-      '/metrics': async () => {
-        this.#observe()
-        return { status: 200, contentType: registry.contentType, body: await registry.metrics() }
-      },
-    }
+    })
   }
 
   /** Also while the database is away and nothing runs: that is when the lag is asked for. */

@@ -1,8 +1,9 @@
 import type { Settings } from '../config/settings.ts'
 import type { FollowedPartition } from '../kafka/followTopic.ts'
 import { Health } from '../telemetry/health.ts'
-import { jsonPage, type Pages } from '../telemetry/http.ts'
-import { memoryLimit } from '../telemetry/memory.ts'
+import type { Pages } from '../telemetry/http.ts'
+import { observedPages } from '../telemetry/observed.ts'
+import { UnreadableBatches } from '../telemetry/unreadable.ts'
 import { createServeMetrics, type ServeMetrics } from './metrics.ts'
 import type { ResultStore } from './resultStore.ts'
 
@@ -21,7 +22,7 @@ export class ServeTelemetry {
   readonly metrics: ServeMetrics
   readonly #options: ServeTelemetryOptions
   readonly #health: Health
-  readonly #corruptAt = new Map<number, number>()
+  readonly #unreadable = new UnreadableBatches()
   #known = false
   #ready = false
 
@@ -50,7 +51,7 @@ export class ServeTelemetry {
   }
 
   corrupt(partition: number, from: number): void {
-    this.#corruptAt.set(partition, from)
+    this.#unreadable.met(partition, from)
     this.metrics.corruptBatch()
     this.#health.corrupt(partition, true, performance.now())
   }
@@ -70,11 +71,13 @@ export class ServeTelemetry {
     )
     for (const { partition, position, caughtUp } of partitions) {
       if (caughtUp && !this.#ready) this.#health.live(partition, now)
-      const corruptAt = this.#corruptAt.get(partition)
-      if (corruptAt === undefined || position <= corruptAt) continue
-      this.#corruptAt.delete(partition)
-      this.#health.corrupt(partition, false, now)
+      if (this.#unreadable.isPast(partition, position)) this.#health.corrupt(partition, false, now)
     }
+    this.#noticeReady(partitions)
+    this.metrics.observed(this.#options.store, partitions, this.#ready)
+  }
+
+  #noticeReady(partitions: readonly FollowedPartition[]): void {
     if (this.#ready || !this.#known || partitions.some(({ caughtUp }) => !caughtUp)) return
     this.#ready = true
     this.#options.onReady()
@@ -82,26 +85,11 @@ export class ServeTelemetry {
 
   /** What is served, by path. */
   pages(): Pages {
-    const { registry } = this.metrics
-    return {
-      '/livez': () => {
-        this.observe()
-        return jsonPage(this.#health.livez(performance.now()))
-      },
-      '/readyz': () => {
-        this.observe()
-        return jsonPage(this.#health.readyz([]))
-      },
-      '/healthz': () => {
-        this.observe()
-        const memory = { usedBytes: process.memoryUsage.rss(), limitBytes: memoryLimit() }
-        return jsonPage(this.#health.healthz({ memory, rejectedShare: null }, performance.now()))
-      },
-      '/metrics': async () => {
-        this.observe()
-        this.metrics.observed(this.#options.store, this.#options.partitions(), this.#ready)
-        return { status: 200, contentType: registry.contentType, body: await registry.metrics() }
-      },
-    }
+    return observedPages({
+      health: this.#health,
+      registry: this.metrics.registry,
+      observe: () => this.observe(),
+      now: () => performance.now(),
+    })
   }
 }

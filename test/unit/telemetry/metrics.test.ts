@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { CODE_MEANINGS } from '../../../src/events/codes.ts'
 import type { Capture, OutputRecord, OutputTopic } from '../../../src/tasks/task.ts'
-import { createMetrics, type Metrics, type Role } from '../../../src/telemetry/metrics.ts'
+import { createMetrics, type Metrics, type Stage } from '../../../src/telemetry/metrics.ts'
 
 /** The lines of the series of Tidemark's own metrics: name and labels without `role`, and the value. */
 async function seriesOf(metrics: Metrics): Promise<Record<string, number>> {
@@ -24,7 +24,7 @@ function reading(partition: number, position: number) {
   return { partition, position, lag: 7, clockMs: 1_694_477_552_500 }
 }
 
-describe.each<Role>(['aggregate', 'reduce'])('of %s', role => {
+describe.each<Stage>(['aggregate', 'reduce'])('of %s', role => {
   it('every metric is well named and explained, and every series has the role', async () => {
     const { registry } = createMetrics(role, '1.2.3')
     const own = (await registry.getMetricsAsJSON()).filter(({ name }) => !/^(process|nodejs)_/.test(name))
