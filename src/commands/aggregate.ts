@@ -28,6 +28,7 @@ const spec: RoleSpec<AggregateTask> = {
       generation: settings.generation,
     }),
   clockMs: task => (task.clockMs === 0 ? null : task.clockMs),
+  gauges: ({ windows, chunks }) => ({ windows, chunks }),
   survey: (task, into) => {
     // Only what the statistics tell of: there may be thousands of windows, each with its users.
     for (const { devices, locales, versions } of task.held()) {
@@ -39,7 +40,7 @@ const spec: RoleSpec<AggregateTask> = {
   },
 }
 
-async function open({ settings, kafka, limits, log }: RoleContext): Promise<RoleParts<AggregateTask>> {
+async function open({ settings, kafka, limits, log, traced }: RoleContext): Promise<RoleParts<AggregateTask>> {
   const { place, enrich, close: closeEnrichment } = await openEnrichment(settings.enriched, log)
   const outputs = await openOutputs(settings, kafka, enrich)
   const { compression } = settings
@@ -62,6 +63,7 @@ async function open({ settings, kafka, limits, log }: RoleContext): Promise<Role
     limits,
     place,
     outputs,
+    traced,
   })
   const topicNames = outputTopicNames(settings)
   if (settings.delivery === 'exactly-once') {

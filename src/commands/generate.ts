@@ -12,6 +12,8 @@ import { createTopicReader } from '../kafka/admin.ts'
 import { createBatchSender } from '../kafka/batchSender.ts'
 import { checkReachable, createKafka } from '../kafka/client.ts'
 import { withinTime } from '../kafka/withinTime.ts'
+import { openTracing } from '../telemetry/tracing/openTracing.ts'
+import { readVersion } from '../version.ts'
 import type { CommandContext, CommandFile } from './command.ts'
 
 /** The options as commander gives them, each parsed by its kind. */
@@ -64,14 +66,20 @@ export const command: CommandFile = {
     const settings = loadSettings(context.env, context.readFile)
     const partitions = await usedPartitions(settings, flags)
     const events = eventOptions(flags, settings, partitions)
+    const tracing = await openTracing({
+      env: context.env,
+      role: 'generate',
+      version: readVersion(context.readFile),
+      onTrouble: message => context.stderr.write(`tracing: ${message}\n`),
+    })
     const sender = await createBatchSender(settings.kafka)
     const stop = abortOnSignals()
     try {
-      return await generate(context, settings, flags, events, sender, stop.signal)
+      return await generate(context, settings, flags, events, tracing?.sender(sender) ?? sender, stop.signal)
     } finally {
       stop.forget()
       // While no broker answers, a send that was given up would keep it waiting.
-      await withinTime(sender.close(), CLOSE_MS)
+      await Promise.all([withinTime(sender.close(), CLOSE_MS), tracing?.close()])
     }
   },
 }

@@ -31,13 +31,17 @@ const spec: RoleSpec<ReduceTask> = {
     }
   },
   open,
-  clockMs: () => null,
+  clockMs: task => task.survey().clockMs,
+  gauges: task => {
+    const { windows, ...reached } = task.survey()
+    return { windows: task.windows, reduced: { ...reached, byStatus: windows } }
+  },
   // Longer windows hold the same events once more, and every partition hears what all sources have counted. What is popular
   // is left to the results: thousands of windows may be held here, each with its users.
   survey: task => (task.isBase ? task.processed / task.partitions : 0),
 }
 
-async function open({ settings, kafka, limits }: RoleContext): Promise<RoleParts<ReduceTask>> {
+async function open({ settings, kafka, limits, traced }: RoleContext): Promise<RoleParts<ReduceTask>> {
   const { deadLetters } = await readTopicFacts(kafka, settings, ['deadLetters'])
   const levels = levelsOf(settings)
   const lanes = spec.lanes(settings)
@@ -52,6 +56,7 @@ async function open({ settings, kafka, limits }: RoleContext): Promise<RoleParts
     partialsPartitions: settings.topics.partialsPartitions,
     deadLetterPartitions: deadLetters.partitions,
     idleTimeoutMs: settings.idleTimeoutMs,
+    traced,
   }
   return {
     factory: factoryOf(settings, levels, shared),

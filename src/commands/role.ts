@@ -7,19 +7,24 @@ import { createTopicReader, type TopicReader } from '../kafka/admin.ts'
 import { createKafka, type KafkaClient, untilReachable } from '../kafka/client.ts'
 import type { Lanes } from '../kafka/lanes.ts'
 import { createMembership } from '../kafka/membership.ts'
-import { groupName, topicName } from '../kafka/names.ts'
+import { groupName, outputTopicNames, topicName } from '../kafka/names.ts'
+import { topicOf } from '../kafka/outgoing.ts'
 import { verifyTopicsForRole } from '../kafka/topics.ts'
 import { limitBatchBytes } from '../kafka/wire/fetchedBatch.ts'
 import { type Cluster, openKubernetes } from '../kubernetes/openKubernetes.ts'
 import type { Delivery } from '../runtime/ports.ts'
 import { Worker } from '../runtime/worker.ts'
-import type { Commit, Task, TaskFactory } from '../tasks/task.ts'
-import { createLogger, type Log, sampled } from '../telemetry/log.ts'
+import type { Commit, OutputRecord, Task, TaskFactory } from '../tasks/task.ts'
+import { type Log, sampled } from '../telemetry/log.ts'
 import { RoleTelemetry } from '../telemetry/roleTelemetry.ts'
 import { createStatistics } from '../telemetry/statistics.ts'
+import type { TaskGauges } from '../telemetry/taskGauges.ts'
+import { openTracing } from '../telemetry/tracing/openTracing.ts'
+import type { Tracing } from '../telemetry/tracing/tracing.ts'
 import { readVersion } from '../version.ts'
 import type { CommandContext } from './command.ts'
 import { listen } from './roleListener.ts'
+import { openRoleLog } from './roleLog.ts'
 import { untilSignalled } from './signals.ts'
 
 /** What is particular to one of the two stages; all else they share. */
@@ -39,6 +44,8 @@ export type RoleSpec<T extends Task> = {
   readonly onNoCommit?: (reader: TopicReader, settings: Settings) => Promise<void>
   /** The event time that a task has reached, epoch milliseconds; null for one without a clock. */
   readonly clockMs: (task: T) => number | null
+  /** What a task tells of itself, for metrics; asked for about once a second. */
+  readonly gauges: (task: T) => TaskGauges
   /** Adds what the task holds in memory to the periodic statistics, and tells how many records it has processed. */
   readonly survey: (task: T, into: Aggregate) => number
 }
@@ -48,6 +55,8 @@ export type RoleContext = {
   readonly kafka: KafkaClient
   readonly limits: AggregateLimits
   readonly log: Log
+  /** Whether tracing is on. */
+  readonly traced: boolean
 }
 
 /** What a stage brings to the worker. */
@@ -73,7 +82,7 @@ export function aggregateLimits(settings: Settings): AggregateLimits {
  */
 export async function runRole<T extends Task>(context: CommandContext, spec: RoleSpec<T>): Promise<number> {
   const settings = loadSettings(context.env, context.readFile)
-  const log = createLogger(settings, { role: spec.stage })
+  const log = openRoleLog(settings, spec.stage)
   const nameOf = spec.nameOf?.(settings) ?? (lane => lane)
   // First and last: a role that refuses to start tells its cluster, too.
   const cluster = openKubernetes({
@@ -83,13 +92,20 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
     env: context.env,
     log,
   })
+  let tracing: Tracing | null = null
   try {
-    return await runStage({ context, spec, settings, log, nameOf, cluster })
+    tracing = await openTracing({
+      env: context.env,
+      role: spec.stage,
+      version: readVersion(context.readFile),
+      onTrouble: message => log.warn('tracing_trouble', { message }),
+    })
+    return await runStage({ context, spec, settings, log, nameOf, cluster, tracing })
   } catch (error) {
     cluster.ended(error)
     throw error
   } finally {
-    await cluster.close()
+    await Promise.all([cluster.close(), tracing?.close()])
   }
 }
 
@@ -100,10 +116,11 @@ type StageParts<T extends Task> = {
   readonly log: Log
   readonly nameOf: (lane: number) => number | string
   readonly cluster: Cluster
+  readonly tracing: Tracing | null
 }
 
 async function runStage<T extends Task>(stage: StageParts<T>): Promise<number> {
-  const { context, spec, settings, log, nameOf, cluster } = stage
+  const { context, spec, settings, log, nameOf, cluster, tracing } = stage
   const quiet = sampled(log, 10_000)
   limitBatchBytes(settings.maxBatchBytes)
   const kafka = await openKafka(settings, quiet.write)
@@ -113,7 +130,7 @@ async function runStage<T extends Task>(stage: StageParts<T>): Promise<number> {
   const maxRecordsPerSecond = spec.maxRecordsPerSecond(settings)
   const reader = createTopicReader(kafka)
   cluster.keepLimit(() => reader.partitionCount(topicName(settings, 'source')))
-  const parts = await spec.open({ settings, kafka, limits: aggregateLimits(settings), log })
+  const parts = await spec.open({ settings, kafka, limits: aggregateLimits(settings), log, traced: tracing !== null })
 
   const { promise: failure, reject: fail } = Promise.withResolvers<never>()
   const telemetry = new RoleTelemetry({
@@ -125,7 +142,7 @@ async function runStage<T extends Task>(stage: StageParts<T>): Promise<number> {
     onAlarm: cluster.alarm,
     readings: () =>
       worker.views().map(({ partition, task, lag }) => {
-        return { partition, position: task.position, lag, clockMs: spec.clockMs(task) }
+        return { partition, position: task.position, lag, clockMs: spec.clockMs(task), task: spec.gauges(task) }
       }),
   })
   const worker = new Worker<T>({
@@ -144,7 +161,7 @@ async function runStage<T extends Task>(stage: StageParts<T>): Promise<number> {
       return commit
     },
     readLogRanges: async () => (await Promise.all(lanes.topics.map(topic => reader.readLogRanges(topic)))).flat(),
-    createDelivery: parts.createDelivery,
+    createDelivery: tracing === null ? parts.createDelivery : traced(tracing, parts.createDelivery, stage),
     on: listen({ log, telemetry: telemetry.on, cluster: cluster.on, nameOf, fail }),
   })
   await telemetry.open()
@@ -169,6 +186,21 @@ async function runStage<T extends Task>(stage: StageParts<T>): Promise<number> {
     // The process ends next: connections that do not close at once are closed by that.
     void reader.close()
     void parts.close()
+  }
+}
+
+/** The stage's deliveries, each with a span of each capture. */
+function traced<T extends Task>(
+  tracing: Tracing,
+  createDelivery: RoleParts<T>['createDelivery'],
+  { spec, settings }: StageParts<T>,
+): RoleParts<T>['createDelivery'] {
+  const lanes = spec.lanes(settings)
+  const group = groupName(settings, spec.stage)
+  const topicNames = outputTopicNames(settings)
+  return (lane, commit) => {
+    const place = { ...lanes.placeOf(lane), group, topicOf: (record: OutputRecord) => topicOf(record, topicNames) }
+    return tracing.delivery(createDelivery(lane, commit), place)
   }
 }
 

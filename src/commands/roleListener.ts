@@ -2,7 +2,7 @@ import { TidemarkError } from '../errors.ts'
 import type { Cluster } from '../kubernetes/openKubernetes.ts'
 import type { WorkerListener } from '../runtime/worker.ts'
 import type { Notice } from '../tasks/task.ts'
-import { type Log, sampled } from '../telemetry/log.ts'
+import { type Log, type LogFields, sampled, traceFields } from '../telemetry/log.ts'
 import type { RoleListener } from '../telemetry/roleTelemetry.ts'
 
 export type ListenerParts = {
@@ -30,13 +30,19 @@ export function listen({ log, telemetry, cluster, nameOf, fail }: ListenerParts)
       log.info('live', { partition: nameOf(partition), position, since_assigned_ms: sinceAssignedMs })
       telemetry.live(partition)
     },
-    delivered: (partition, capture, ms) => {
-      telemetry.delivered(partition, capture, ms)
+    delivered: (partition, capture, ms, trace) => {
+      log.debug('flushed', {
+        partition: nameOf(partition),
+        offset: capture.commit.offset,
+        ms,
+        ...traceFields(trace),
+      })
+      telemetry.delivered(partition, capture, ms, trace)
       cluster.delivered(partition, capture, ms)
     },
     looked: telemetry.looked,
-    notice: (partition, notice) => {
-      reportNotice(often.write, nameOf(partition), notice)
+    notice: (partition, notice, trace) => {
+      reportNotice(often.write, { at_partition: nameOf(partition), ...traceFields(trace) }, notice)
       telemetry.notice(partition, notice)
       cluster.notice(partition, notice)
     },
@@ -54,9 +60,9 @@ export function listen({ log, telemetry, cluster, nameOf, fail }: ListenerParts)
   }
 }
 
-function reportNotice(write: Log['write'], partition: number | string, notice: Notice): void {
+function reportNotice(write: Log['write'], where: LogFields, notice: Notice): void {
   const { kind, ...details } = notice
   const level = kind === 'rejected' ? 'warn' : 'error'
   // The notice's own partition, where it has one, is the source's.
-  write(kind === 'parked' ? 'info' : level, kind, { at_partition: partition, ...details })
+  write(kind === 'parked' ? 'info' : level, kind, { ...where, ...details })
 }

@@ -5,15 +5,17 @@ import { createKafka, type KafkaClient, untilReachable } from '../kafka/client.t
 import { followTopic } from '../kafka/followTopic.ts'
 import { topicName } from '../kafka/names.ts'
 import { readTopicFacts } from '../kafka/topics.ts'
+import { watchKafka } from '../kafka/watch.ts'
 import { limitBatchBytes } from '../kafka/wire/fetchedBatch.ts'
 import { withinTime } from '../kafka/withinTime.ts'
-import { createLogger, type Log, type SampledLog, sampled } from '../telemetry/log.ts'
+import { type Log, type SampledLog, sampled } from '../telemetry/log.ts'
 import { readVersion } from '../version.ts'
 import { ResultStore } from '../web/resultStore.ts'
 import { createServer, listen } from '../web/server.ts'
 import { ServeTelemetry } from '../web/telemetry.ts'
 import { levelsOf } from '../windows/levels.ts'
 import type { CommandContext, CommandFile } from './command.ts'
+import { openRoleLog } from './roleLog.ts'
 import { untilSignalled } from './signals.ts'
 
 const OBSERVE_INTERVAL_MS = 250
@@ -30,7 +32,7 @@ export const command: CommandFile = { run: serve }
 async function serve(context: CommandContext): Promise<number> {
   const settings = loadSettings(context.env, context.readFile)
   const port = portOf(settings)
-  const log = createLogger(settings, { role: 'serve' })
+  const log = openRoleLog(settings, 'serve')
   const lines = { often: sampled(log), seldom: sampled(log, 10_000) }
   const kafkaLog = (level: 'warn', message: string, details: Readonly<Record<string, unknown>>) => {
     lines.seldom.write(level, 'kafka_client', { message, ...details })
@@ -96,6 +98,7 @@ function startReading({ kafka, topic, settings, version, log, lines }: ReadingOp
       log.info('ready', { windows, after_ms: Math.round(performance.now() - startedMs) })
     },
   })
+  watchKafka(telemetry.metrics.kafka)
   const follower = followTopic({
     kafka,
     topic,

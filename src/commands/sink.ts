@@ -18,9 +18,12 @@ import { SinkLane } from '../sinks/sinkLane.ts'
 import { createSinkTaskFactory, type SinkTask } from '../tasks/sinkTask.ts'
 import { createLogger, type Log, sampled } from '../telemetry/log.ts'
 import { SinkTelemetry } from '../telemetry/sinkTelemetry.ts'
+import { openTracing } from '../telemetry/tracing/openTracing.ts'
+import type { Tracing } from '../telemetry/tracing/tracing.ts'
 import { readVersion } from '../version.ts'
 import { levelsOf } from '../windows/levels.ts'
 import type { CommandContext, CommandFile } from './command.ts'
+import { openRoleLog } from './roleLog.ts'
 import { untilSignalled } from './signals.ts'
 
 const PRUNE_INTERVAL_MS = 60_000
@@ -54,7 +57,7 @@ export const command: CommandFile = {
 
 async function runSink(context: CommandContext): Promise<number> {
   const settings = loadSettings(context.env, context.readFile)
-  const log = createLogger(settings, { role: 'sink' })
+  const log = openRoleLog(settings, 'sink')
   const telemetry = new SinkTelemetry({ settings, log, version: readVersion(context.readFile) })
   const signalled = untilSignalled()
   await telemetry.open()
@@ -63,10 +66,12 @@ async function runSink(context: CommandContext): Promise<number> {
   failure.catch(() => {})
   let parts: Parts | null = null
   let worker: Worker<SinkTask> | null = null
+  let tracing: Tracing | null = null
   try {
+    tracing = await openSinkTracing(context, log)
     parts = await openParts(settings, log, telemetry)
     if (!(await prepare(parts, signalled))) return EXIT.done
-    worker = createWorker(parts, fail)
+    worker = createWorker(parts, tracing, fail)
     const { topic, database } = parts
     const group = groupName(settings, 'sink')
     log.info('starting', { topic, group, generation: settings.generation, database: database.where })
@@ -89,9 +94,14 @@ async function runSink(context: CommandContext): Promise<number> {
     throw error
   } finally {
     await parts?.database.close()
-    await telemetry.close()
+    await Promise.all([telemetry.close(), tracing?.close()])
     void parts?.reader.close()
   }
+}
+
+function openSinkTracing({ env, readFile }: CommandContext, log: Log): Promise<Tracing | null> {
+  const onTrouble = (message: string) => log.warn('tracing_trouble', { message })
+  return openTracing({ env, role: 'sink', version: readVersion(readFile), onTrouble })
 }
 
 async function openParts(settings: Settings, log: Log, telemetry: SinkTelemetry): Promise<Parts> {
@@ -137,11 +147,12 @@ async function prepare({ settings, log, database }: Parts, signalled: Promise<st
   return done
 }
 
-function createWorker(parts: Parts, fail: (error: unknown) => void): Worker<SinkTask> {
+function createWorker(parts: Parts, tracing: Tracing | null, fail: (error: unknown) => void): Worker<SinkTask> {
   const { settings, kafka, reader, database, telemetry, topic } = parts
+  const group = groupName(settings, 'sink')
   const lanes = new Map<number, SinkLane>()
   return new Worker<SinkTask>({
-    factory: createSinkTaskFactory(topic),
+    factory: createSinkTaskFactory(topic, tracing !== null),
     flushIntervalMs: settings.flushIntervalMs,
     idleTimeoutMs: settings.idleTimeoutMs,
     flushMaxBytes: settings.flushMaxBytes,
@@ -150,7 +161,7 @@ function createWorker(parts: Parts, fail: (error: unknown) => void): Worker<Sink
     join: listener =>
       createMembership({
         kafka,
-        groupId: groupName(settings, 'sink'),
+        groupId: group,
         lanes: lanesOfTopic(topic),
         settings,
         ...listener,
@@ -169,7 +180,7 @@ function createWorker(parts: Parts, fail: (error: unknown) => void): Worker<Sink
         onWritten: (written, results, ms) => telemetry.metrics.wrote(written, results, ms / 1000),
       })
       lanes.set(partition, lane)
-      return lane
+      return tracing?.delivery(lane, { topic, partition, group, topicOf: null }) ?? lane
     },
     on: listen(parts, fail),
   })

@@ -178,6 +178,7 @@ function settingsOf(values: SettingValues, kafka: KafkaSettings, databaseUrl: st
     statsIntervalMs: values.STATS_INTERVAL,
     sessionTimeoutMs: values.SESSION_TIMEOUT,
     logLevel: values.LOG_LEVEL,
+    logFormat: values.LOG_FORMAT,
   }
 }
 

@@ -301,7 +301,12 @@ export const SCHEMA = {
   LOG_LEVEL: required(
     oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
     'info',
-    'The least severe lines that are logged.',
+    'The least severe lines that are logged. SIGUSR2 makes a running role log more (debug, or trace when it is debug), and a second one as before.',
+  ),
+  LOG_FORMAT: required(
+    oneOf('tidemark', 'ecs'),
+    'tidemark',
+    'The names of the fields of a log line: our own, or those of the Elastic Common Schema for shippers to Elasticsearch.',
   ),
 } satisfies Record<string, Spec<unknown>>
 

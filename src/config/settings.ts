@@ -85,6 +85,8 @@ export type Settings = {
   readonly statsIntervalMs: number
   readonly sessionTimeoutMs: number
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+  /** The names of the fields of log lines. */
+  readonly logFormat: 'tidemark' | 'ecs'
 }
 
 /** The names by which a pod finds itself and what it belongs to. */

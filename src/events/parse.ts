@@ -29,6 +29,8 @@ export type LoginEvent = {
   invalid: number
   /** All fields of the event as they came, for enrichment; null unless the parser keeps them. */
   fields: JsonObject | null
+  /** The trace context of a structured CloudEvent, as it came; null when it brought none. */
+  traceparent: string | null
 }
 
 export type EventRules = {
@@ -63,6 +65,7 @@ export function emptyEvent(): LoginEvent {
     missing: 0,
     invalid: 0,
     fields: null,
+    traceparent: null,
   }
 }
 
@@ -93,10 +96,12 @@ export function createEventParser(rules: EventRules, keepFields = false): EventP
     if (!isObject(value)) return 'not_an_object'
     let fields = value
     let time = value.timestamp
+    event.traceparent = null
     if (isEnvelope(value, headers)) {
       if (!isObject(value.data)) return 'not_an_object'
       fields = value.data
       time = isMissing(fields.timestamp) ? value.time : fields.timestamp
+      if (typeof value.traceparent === 'string') event.traceparent = value.traceparent
     } else if (isMissing(time)) time = binaryTime(headers)
     event.fields = keepFields ? fields : null
     // Strict UTF-8 holds no half of a surrogate pair: only an escape can bring one.

@@ -6,6 +6,7 @@ import type { Commit } from '../tasks/task.ts'
 import { javaPartitioner } from './client.ts'
 import { deliveryError } from './kafkaErrors.ts'
 import { type BatchLimits, sendRequest, type TopicNames, toRequests } from './outgoing.ts'
+import { kafkaWatch } from './watch.ts'
 import { CODEC_IDS } from './wire/codecs.ts'
 
 export type TransactionalDeliveryOptions = {
@@ -55,7 +56,9 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
       return await run(current)
     } catch (cause) {
       if (epoch === current) void discard()
-      throw deliveryError(`${what} (${transactionalId})`, cause)
+      const error = deliveryError(`${what} (${transactionalId})`, cause)
+      kafkaWatch()?.transaction(error.code === 'fenced' ? 'fenced' : 'failed')
+      throw error
     }
   }
   const open = (current: Epoch) => {
@@ -91,10 +94,13 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
       }),
     commit: ({ offset, metadata }: Commit) =>
       step('commit', async current => {
+        const sentAt = performance.now()
         const partitions = [{ partition, offset: String(offset), metadata }]
         await open(current).sendOffsets({ consumerGroupId: groupId, topics: [{ topic: sourceTopic, partitions }] })
         await open(current).commit()
         current.transaction = null
+        kafkaWatch()?.transaction('committed')
+        kafkaWatch()?.committed((performance.now() - sentAt) / 1_000)
       }),
     close: async () => await discard(),
   }
@@ -143,7 +149,11 @@ export function createAtLeastOnceDelivery(options: AtLeastOnceDeliveryOptions): 
         throw deliveryError('send', cause)
       }
     },
-    commit,
+    async commit(statement) {
+      const sentAt = performance.now()
+      await commit(statement)
+      kafkaWatch()?.committed((performance.now() - sentAt) / 1_000)
+    },
     close: async () => {},
   }
 }

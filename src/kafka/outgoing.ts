@@ -42,7 +42,7 @@ export function toRequests(
   }
   for (const record of records) {
     const size = sizeOf(record)
-    const topic = nameOf(record, names)
+    const topic = topicOf(record, names)
     const batch = `${topic}/${record.partition}`
     const limit = Math.min(DEFAULT_BATCH_BYTES, (limits[record.topic] ?? DEFAULT_BATCH_BYTES) - BATCH_OVERHEAD_BYTES)
     if ((batchBytes.get(batch) ?? 0) + size > limit || bytes + size > REQUEST_BYTES) close()
@@ -56,7 +56,8 @@ export function toRequests(
   return requests
 }
 
-function nameOf({ topic, level }: OutputRecord, names: TopicNames): string {
+/** The name of the topic that a record goes to. */
+export function topicOf({ topic, level }: OutputRecord, names: TopicNames): string {
   if (topic !== 'partials') return names[topic]
   const name = names.partials[level ?? 0]
   invariant(name !== undefined, `there is no level ${level}`)

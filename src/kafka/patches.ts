@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import type { Broker, Cluster } from 'kafkajs'
+import { kafkaWatch } from './watch.ts'
 import { encodeProduceRequest, type ProduceRequest, type WireMessage } from './wire/encode.ts'
 import { FetchedBatch, FetchedBytes } from './wire/fetchedBatch.ts'
 import { murmur2 } from './wire/murmur2.ts'
@@ -99,8 +100,10 @@ function hookConsumerGroup(prototype: GroupPrototype): void {
   const recover = prototype.recoverFromOffsetOutOfRange
   const joining = new WeakMap<ConsumerGroup, Promise<void>>()
   const joinOnce = async (group: ConsumerGroup) => {
+    const since = performance.now()
     await group.assigners[0]?.[HOOKS]?.beforeJoin(group)
     await join.call(group)
+    kafkaWatch()?.rebalanced((performance.now() - since) / 1_000)
   }
   prototype.joinAndSync = function () {
     const under = joining.get(this)

@@ -1,6 +1,6 @@
 import type { KubernetesSettings } from '../config/settings.ts'
 import type { Commit } from '../tasks/task.ts'
-import type { Log } from '../telemetry/log.ts'
+import { type Log, type SampledLog, sampled } from '../telemetry/log.ts'
 import type { RejectionAlarm } from '../telemetry/rejections.ts'
 import type { RoleListener } from '../telemetry/roleTelemetry.ts'
 import { KINDS, type KubernetesApi } from './api.ts'
@@ -40,12 +40,16 @@ const PACE: Pace = {
   limitMs: 30_000,
 }
 
+const FAULT_INTERVAL_MS = 60_000
+
 /** Everything that one pod keeps up with its cluster, from the first look until its end. */
 export class PodTies {
   readonly on: Pick<RoleListener, 'assigned' | 'delivered' | 'notice' | 'corrupt'>
   readonly #options: PodTiesOptions
   readonly #pace: Pace
   readonly #troubles: Troubles
+  /** What fails at each try is said now and then. */
+  readonly #faults: SampledLog
   readonly #cost: HandOverCost
   readonly #teller = new CostTeller()
   /** Null without a workload to record on. */
@@ -61,6 +65,7 @@ export class PodTies {
     this.#options = options
     this.#pace = options.pace ?? PACE
     this.#troubles = new Troubles(log)
+    this.#faults = sampled(log, FAULT_INTERVAL_MS)
     this.#cost = new HandOverCost(options.replayFromOf)
     const { workload, namespace, podName } = pod
     const recorder = { namespace, podName, role, log, troubles: this.#troubles, now }
@@ -160,7 +165,7 @@ export class PodTies {
         await run()
       } catch (error) {
         // A fault of ours: it must not end a process that counts.
-        this.#options.log.write('error', 'kubernetes_fault', { err: error })
+        this.#faults.write('error', 'kubernetes_fault', { err: error })
       } finally {
         running = false
       }

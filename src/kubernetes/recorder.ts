@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Log } from '../telemetry/log.ts'
+import { type Log, type SampledLog, sampled } from '../telemetry/log.ts'
 import { type Answer, type ApiObject, HTTP, KINDS, type KubernetesApi } from './api.ts'
 import { microTime } from './elector.ts'
 import { type Entry, EventBook } from './eventBook.ts'
@@ -18,6 +18,7 @@ export type RecorderOptions = {
 }
 
 const MAX_NOTE_BYTES = 1_024
+const FAULT_INTERVAL_MS = 60_000
 
 /**
  * Records Events on the workload. An Event's name follows from what it says, so that all pods of a workload, and a pod
@@ -26,11 +27,13 @@ const MAX_NOTE_BYTES = 1_024
 export class Recorder {
   readonly #options: RecorderOptions
   readonly #book = new EventBook()
+  readonly #faults: SampledLog
   #regarding: ApiObject | null = null
   #writing: Promise<void> = Promise.resolve()
 
   constructor(options: RecorderOptions) {
     this.#options = options
+    this.#faults = sampled(options.log, FAULT_INTERVAL_MS)
   }
 
   add(report: Report): void {
@@ -44,10 +47,9 @@ export class Recorder {
 
   /** Writes what may be written now. Resolves when that is done, and never rejects. */
   write(api: KubernetesApi): Promise<void> {
-    const { log } = this.#options
     this.#writing = this.#writing
       .then(() => this.#writeAll(api))
-      .catch(error => log.write('error', 'kubernetes_fault', { err: error }))
+      .catch(error => this.#faults.write('error', 'kubernetes_fault', { err: error }))
     return this.#writing
   }
 

@@ -9,6 +9,8 @@ const MAX_TIME_LENGTH = 27
 const STATUSES: ReadonlySet<unknown> = new Set(['provisional', 'final', 'corrected'])
 const HOURS: ReadonlySet<string> = new Set(Array.from({ length: 24 }, (_, hour) => String(hour)))
 const PARTS: ReadonlySet<string> = new Set(DAY_PARTS)
+const TRACE_ID = /^[0-9a-f]{32}$/
+const SPAN_ID = /^[0-9a-f]{16}$/
 const PARTITION = /^(?:0|[1-9]\d{0,9})$/
 /** The counts by dimension that may have any value's name. */
 const NAMED_COUNTS = [
@@ -51,7 +53,7 @@ export function decodeResult(value: Uint8Array): Result | null {
 /** Whether a value of JSON is a result of version 1; see decodeResult. */
 export function isResult(json: unknown): json is Result {
   if (!isFields(json) || json.v !== 1 || !isAtLeast(json.generation, 1)) return false
-  return isHead(json) && isCounted(json) && isOfUsers(json) && isOrigin(json)
+  return isHead(json) && isCounted(json) && isOfUsers(json) && isOrigin(json) && isTrace(json.trace)
 }
 
 function isHead(json: Fields): boolean {
@@ -113,6 +115,16 @@ function isOrigin({ stream_totals: totals, coverage }: Fields): boolean {
     isFields(coverage) &&
     Object.entries(coverage).every(([partition, covered]) => PARTITION.test(partition) && isCovered(covered))
   )
+}
+
+/** Of a result that was told under a span. */
+function isTrace(trace: unknown): boolean {
+  if (trace === undefined) return true
+  return isFields(trace) && isId(trace.trace_id, TRACE_ID) && isId(trace.span_id, SPAN_ID)
+}
+
+function isId(id: unknown, format: RegExp): boolean {
+  return typeof id === 'string' && format.test(id)
 }
 
 function isCovered(covered: unknown): boolean {

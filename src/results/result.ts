@@ -45,7 +45,12 @@ export type Result = {
    * `gaps` are offset ranges that the result cannot vouch for: lost, or perhaps counted twice.
    */
   readonly coverage: Readonly<Record<string, Coverage>>
+  /** The span under which it was told, when that was sampled; no part of what it tells. */
+  readonly trace?: ResultTrace
 }
+
+/** Ids as W3C Trace Context writes them: 32 and 16 lower-case hex digits. */
+export type ResultTrace = { readonly trace_id: string; readonly span_id: string }
 
 /** Up to USER_SAMPLE_SIZE users all is exact; beyond, estimates from that many users, and `devices` and the maximum are theirs. */
 export type UserStats = {

@@ -233,7 +233,7 @@ export class PartitionRunner<T extends Task> {
   /** Each step waits for the one before: a commit never passes an unacknowledged partial. */
   async #deliverCapture(task: T, capture: Capture): Promise<void> {
     const capturedAt = this.#options.now()
-    await this.#ports.begin()
+    await this.#ports.begin(capture.trace)
     for (const stage of capture.stages) {
       if (this.#task !== task) return
       if (stage.length > 0) await this.#ports.send(stage)

@@ -1,6 +1,7 @@
 import type { TidemarkError } from '../errors.ts'
 import type { RecordBatch } from '../tasks/recordBatch.ts'
 import type { Commit, LogRange, OutputRecord } from '../tasks/task.ts'
+import type { CaptureTrace, Traceparent } from '../tasks/traceContext.ts'
 
 /**
  * What the runtime of one partition needs from Kafka. Every call may fail, or succeed without our learning of it; then
@@ -13,8 +14,11 @@ export interface PartitionPorts {
   readCommit(): Promise<Commit | null>
   /** The log's present start and end (high watermark). */
   readLogRange(): Promise<LogRange>
-  /** Opens one delivery. At least once this does nothing; exactly once it begins a transaction. */
-  begin(): Promise<void>
+  /**
+   * Opens the delivery of one capture. At least once this does nothing; exactly once it begins a transaction.
+   * @param trace what the capture was made from; left out while tracing is off
+   */
+  begin(trace?: CaptureTrace): Promise<void>
   /** Sends records and waits until every in-sync replica has acknowledged them. */
   send(records: readonly OutputRecord[]): Promise<void>
   /** Commits offset and metadata: through the group at least once, together with the open transaction exactly once. */
@@ -28,6 +32,8 @@ export interface PartitionPorts {
 
 /** How one partition's outputs and commit reach the brokers. */
 export type Delivery = Pick<PartitionPorts, 'fence' | 'begin' | 'send' | 'commit'> & {
+  /** The context under which the last capture was told; null when it belongs to no trace, left out while tracing is off. */
+  readonly traceparent?: Traceparent | null
   /** Ends the delivery's own connections; an open transaction is left to the next fence. */
   close(): Promise<void>
 }

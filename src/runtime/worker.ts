@@ -1,6 +1,7 @@
 import { TidemarkError } from '../errors.ts'
 import type { RecordBatch } from '../tasks/recordBatch.ts'
 import type { Capture, Commit, LogRange, Notice, Task, TaskFactory } from '../tasks/task.ts'
+import type { Traceparent } from '../tasks/traceContext.ts'
 import { Pace } from './pace.ts'
 import { PartitionRunner } from './partitionRunner.ts'
 import type { CorruptBatch, Delivery, Group, GroupListener, PartitionPorts } from './ports.ts'
@@ -31,9 +32,12 @@ export type WorkerListener = {
   readonly assigned?: (epoch: number, partitions: readonly number[]) => void
   readonly restored?: (partition: number, position: number, committed: number | null) => void
   readonly live?: (partition: number, position: number, sinceAssignedMs: number) => void
-  /** @param ms from the capture to the end of its commit */
-  readonly delivered?: (partition: number, capture: Capture, ms: number) => void
-  readonly notice?: (partition: number, notice: Notice) => void
+  /**
+   * @param ms from the capture to the end of its commit
+   * @param trace the context under which it was told; null when it belongs to no trace
+   */
+  readonly delivered?: (partition: number, capture: Capture, ms: number, trace: Traceparent | null) => void
+  readonly notice?: (partition: number, notice: Notice, trace: Traceparent | null) => void
   /** The ends of the logs were read from the brokers. */
   readonly looked?: () => void
   /** A record batch cannot be read: it was skipped, or the partition stands still at it. */
@@ -174,8 +178,8 @@ export class Worker<T extends Task> {
       on: {
         restored: (position, committed) => on.restored?.(partition, position, committed),
         live: position => on.live?.(partition, position, this.#now() - this.#assignedAt),
-        delivered: (capture, ms) => on.delivered?.(partition, capture, ms),
-        notice: notice => on.notice?.(partition, notice),
+        delivered: (capture, ms) => on.delivered?.(partition, capture, ms, delivery.traceparent ?? null),
+        notice: notice => on.notice?.(partition, notice, delivery.traceparent ?? null),
         failed: error => on.failed?.(partition, error),
         fatal: error => this.#fatal(error),
       },
@@ -199,7 +203,7 @@ export class Worker<T extends Task> {
         if (range !== undefined) return range
         throw new TidemarkError('delivery_failed', `the topic has no partition ${partition}`, { retriable: true })
       },
-      begin: () => delivery.begin(),
+      begin: trace => delivery.begin(trace),
       send: records => delivery.send(records),
       commit: commit => delivery.commit(commit),
       seek: offset => group.seek(partition, offset),

@@ -7,7 +7,7 @@ export type TaskReading = {
   /** The next offset to be processed. */
   readonly position: number | null
   readonly lag: number | null
-  /** Epoch milliseconds; null before the first event, and of reducers. */
+  /** Epoch milliseconds; null before the first event. */
   readonly clockMs: number | null
 }
 

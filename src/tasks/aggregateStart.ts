@@ -21,6 +21,8 @@ export type AggregateTaskSettings = EventRules &
     /** The place of an event's address, which is `unknown` or a valid one as it came. */
     readonly place: GeoLookup
     readonly outputs: EventOutputSettings
+    /** Whether captures tell of the traces that events belong to; off when left out. */
+    readonly traced?: boolean
   }
 
 /** Where and how a task begins. */

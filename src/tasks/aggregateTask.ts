@@ -13,6 +13,7 @@ import { OpenWindow } from './openWindow.ts'
 import { ProgressTeller } from './progressTeller.ts'
 import type { CorruptRange, RecordBatch } from './recordBatch.ts'
 import type { Capture, CaptureInput, Commit, Notice, OutputRecord, Tally, Task, TaskFactory } from './task.ts'
+import { TraceIntake, traceOf } from './traceContext.ts'
 
 /** What has to be told and committed by itself before anything that comes after it. */
 type FirstWord = {
@@ -68,8 +69,11 @@ export class AggregateTask implements Task {
    */
   readonly #first: FirstWord[] = []
 
+  #chunks = 1
   readonly #teller: ProgressTeller
   #notices: Notice[] = []
+  /** Null while tracing is off. */
+  readonly #traces: TraceIntake | null
 
   constructor(settings: AggregateTaskSettings, partition: number, start: AggregateStart) {
     this.#settings = settings
@@ -77,6 +81,7 @@ export class AggregateTask implements Task {
     this.#parse = createEventParser(settings, settings.outputs.enriched !== null)
     this.#outputs = new EventOutputs(settings.outputs, partition)
     this.#teller = new ProgressTeller(settings, partition)
+    this.#traces = settings.traced ? new TraceIntake() : null
     this.#position = start.position
     this.#committed = start.committed
     this.#committedClock = start.committedClock
@@ -112,6 +117,16 @@ export class AggregateTask implements Task {
   /** The event-time clock of the prefix, epoch milliseconds; 0 before the first event. */
   get clockMs(): number {
     return this.#clock
+  }
+
+  /** Windows of the present chunk that are open. */
+  get windows(): number {
+    return this.#windows.size
+  }
+
+  /** Chunks begun by this owner, that of its start and those of a replay included. */
+  get chunks(): number {
+    return this.#chunks
   }
 
   /** Records processed by this owner, replayed ones too. */
@@ -235,6 +250,7 @@ export class AggregateTask implements Task {
     const event = this.#event
     const told = offset < this.#committed
     const code = this.#parse(batch.valueBytes, batch.valueStart, batch.valueEnd, event, batch.header)
+    if (this.#traces !== null && !told) this.#traces.record(batch, code === null ? event.traceparent : null, now)
     if (code !== null) {
       if (!told) this.#refuse(batch, code, now)
       return
@@ -301,6 +317,7 @@ export class AggregateTask implements Task {
   #startChunkAt(from: number): void {
     this.#from = from
     this.#clockAtFrom = this.#clock
+    this.#chunks++
     this.#chunkEnd = chunkStart(from, this.#settings.chunkSize) + this.#settings.chunkSize
   }
 
@@ -362,12 +379,12 @@ export class AggregateTask implements Task {
     })
   }
 
-  #takeReport(): Pick<Capture, 'tally' | 'notices'> {
+  #takeReport(): Omit<Capture, 'stages' | 'commit'> {
     const notices = this.#notices
     this.#notices = []
     const tally = totalsSince(this.#totals, this.#tallied)
     this.#tallied = copyTotals(this.#totals)
-    return { tally, notices }
+    return { tally, notices, ...traceOf(this.#traces) }
   }
 }
 

@@ -1,6 +1,8 @@
 import { Aggregate, type AggregateLimits } from '../aggregate/aggregate.ts'
+import type { ResultStatus } from '../results/result.ts'
 import type { Covered, PartialMessage } from './messages.ts'
 import type { WindowCounts } from './result.ts'
+import { type Traceparent, WindowTraces } from './traceContext.ts'
 
 /**
  * A window's state in the reducer: a map (p, from) -> the partial with the greatest `through`. Its total is the sum of
@@ -22,30 +24,30 @@ export class HeldWindow {
   /** By the level it is handed up to: the revision that was, and when (epoch milliseconds). */
   readonly handedUp = new Map<number, { readonly revision: number; readonly at: number }>()
   readonly #parts = new Map<number, PartialMessage[]>()
+  /** Null until a partial of a trace comes. */
+  #traces: WindowTraces | null = null
 
   constructor(index: number, firstPosition: number) {
     this.index = index
     this.firstPosition = firstPosition
   }
 
-  /** Keeps the partial if it says more than the one held for its (p, from); tells whether it did. */
-  offer(partial: PartialMessage): boolean {
-    const parts = this.#parts.get(partial.p)
-    if (parts === undefined) {
-      this.#parts.set(partial.p, [partial])
-      this.count += partial.aggregate.n
-      return true
+  /**
+   * Keeps the partial if it says more than the one held for its (p, from); tells whether it did.
+   * @param context the sampled trace context under which it was told
+   */
+  offer(partial: PartialMessage, context: Traceparent | null = null): boolean {
+    const isKept = this.#keep(partial)
+    if (isKept && context !== null) {
+      this.#traces ??= new WindowTraces()
+      this.#traces.add(context)
     }
-    const at = parts.findIndex(other => other.from >= partial.from)
-    const other = parts[at]
-    if (other === undefined) parts.push(partial)
-    else if (other.from !== partial.from) parts.splice(at, 0, partial)
-    else if (partial.through > other.through) {
-      parts[at] = partial
-      this.count -= other.aggregate.n
-    } else return false
-    this.count += partial.aggregate.n
-    return true
+    return isKept
+  }
+
+  /** @param all those that were taken before, too */
+  takeTraces(all: boolean): readonly Traceparent[] {
+    return this.#traces?.take(all) ?? []
   }
 
   /** Sum over the partials of (through - from): along one log it only grows, and equal sums mean equal counts. */
@@ -53,6 +55,12 @@ export class HeldWindow {
     let sum = 0
     for (const parts of this.#parts.values()) for (const part of parts) sum += part.through - part.from
     return sum
+  }
+
+  /** What its next result says of it, where all windows through this index are final. */
+  statusAt(finalThrough: number): ResultStatus {
+    if (this.index > finalThrough) return 'provisional'
+    return this.corrected ? 'corrected' : 'final'
   }
 
   /** The partials added up. */
@@ -73,6 +81,25 @@ export class HeldWindow {
       else for (const covered of first.coverage) cover(coverage, covered)
     }
     return coverage
+  }
+
+  #keep(partial: PartialMessage): boolean {
+    const parts = this.#parts.get(partial.p)
+    if (parts === undefined) {
+      this.#parts.set(partial.p, [partial])
+      this.count += partial.aggregate.n
+      return true
+    }
+    const at = parts.findIndex(other => other.from >= partial.from)
+    const other = parts[at]
+    if (other === undefined) parts.push(partial)
+    else if (other.from !== partial.from) parts.splice(at, 0, partial)
+    else if (partial.through > other.through) {
+      parts[at] = partial
+      this.count -= other.aggregate.n
+    } else return false
+    this.count += partial.aggregate.n
+    return true
   }
 }
 

@@ -23,6 +23,8 @@ export type ReduceTaskSettings = {
   readonly deadLetterPartitions: number
   /** Levels above are told of progress at least this often. */
   readonly idleTimeoutMs: number
+  /** Whether captures tell of the traces that partials belong to; off when left out. */
+  readonly traced?: boolean
 }
 
 /** The least MAX_WINDOWS: the windows that may be corrected, and one more. */

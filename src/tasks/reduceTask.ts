@@ -1,6 +1,6 @@
 import type { Aggregate } from '../aggregate/aggregate.ts'
 import { invariant } from '../errors.ts'
-import type { ResultStatus, Totals } from '../results/result.ts'
+import type { Totals } from '../results/result.ts'
 import { gapTouches } from '../windows/gaps.ts'
 import { closedIn, endMsOf, keyOf, startMsOf } from '../windows/levels.ts'
 import { handUps, levelsDue } from './handUp.ts'
@@ -11,9 +11,11 @@ import { ProgressTeller } from './progressTeller.ts'
 import type { RecordBatch } from './recordBatch.ts'
 import { encodeReduceCommit, type ReduceCommit } from './reduceCommit.ts'
 import { leastMaxWindows, type ReduceTaskSettings, startOf } from './reduceStart.ts'
+import { type ReduceSurvey, surveyOf } from './reduceSurvey.ts'
 import { buildDeviceStats, buildResult, windowCounts } from './result.ts'
 import { Sources } from './sources.ts'
 import type { Capture, CaptureInput, Commit, Notice, OutputRecord, Task, TaskFactory } from './task.ts'
+import { sampledContextOf, TraceIntake, traceOf } from './traceContext.ts'
 
 /** Windows from `fromWindow` on are skipped for lack of room; the first of their partials lies at `position`. */
 type Parking = { fromWindow: number; position: number }
@@ -56,6 +58,7 @@ export class ReduceTask implements Task {
   #pendingEvents = 0
   readonly #teller: ProgressTeller
   #notices: Notice[] = []
+  readonly #traces: TraceIntake | null
 
   constructor(settings: ReduceTaskSettings, partition: number, start: ReduceCommit) {
     // Then one of the windows held is always still provisional: only such a one may be parked.
@@ -68,6 +71,7 @@ export class ReduceTask implements Task {
     this.#droppedThrough = start.droppedThrough
     this.#sources = new Sources(start.sourcePartitions)
     this.#teller = new ProgressTeller(settings, partition)
+    this.#traces = settings.traced ? new TraceIntake() : null
   }
 
   get position(): number {
@@ -102,6 +106,12 @@ export class ReduceTask implements Task {
     return this.#windows.size
   }
 
+  /** What it holds and how far it has come. Looks at each window: not for every record. */
+  survey(): ReduceSurvey {
+    const reached = { finalThrough: this.#finalThrough, clockMs: this.#leastClock() }
+    return surveyOf(this.#settings.level, this.#windows.values(), this.#sources, reached)
+  }
+
   /** Events accepted as far as the sources have told. */
   get processed(): number {
     return this.#totals().accepted
@@ -132,6 +142,7 @@ export class ReduceTask implements Task {
     const finalBefore = this.#finalThrough
     this.#advanceFinality()
     const outputs: OutputRecord[] = []
+    const results = { size: this.#settings.level.name, provisional: 0, final: 0, corrected: 0 }
     const { now } = input
     const told = { totals: this.#totals(), gaps: this.#sources.gaps(), progress: this.#sources.progress(), now }
     for (const window of this.#windows.values()) {
@@ -143,9 +154,13 @@ export class ReduceTask implements Task {
       const isCounted = window.counted?.revision === window.revision
       const total = isCounted && above.length === 0 ? null : this.#totalOf(window)
       const coverage = this.#withSilent(window.coverage(), told)
-      if (tells) outputs.push(...this.#results(window, coverage, told))
+      if (tells) {
+        outputs.push(...this.#results(window, coverage, told))
+        results[window.statusAt(this.#finalThrough)]++
+      }
       if (total !== null)
         outputs.push(...handUps(this.#settings, window, above, { total, coverage, position: this.#position, now }))
+      this.#traces?.linkAll(window.takeTraces(window.index <= this.#finalThrough))
       window.dirty = false
       window.toldCount = window.count
     }
@@ -162,20 +177,21 @@ export class ReduceTask implements Task {
     this.#unparkIfRoom()
     const notices = this.#notices
     this.#notices = []
-    return { stages: [outputs, progress], commit, tally: null, notices }
+    return { stages: [outputs, progress], commit, tally: null, told: results, notices, ...traceOf(this.#traces) }
   }
 
   #record(batch: RecordBatch, offset: number): void {
     const message = decodeMessage(batch.valueBytes, batch.valueStart, batch.valueEnd)
+    if (offset >= this.#committed) this.#traces?.count()
     if (message === null) this.#notice({ kind: 'foreign_record', offset })
     else if (message.generation !== this.#settings.generation) return
-    else if (message.kind === 'partial') this.#partial(message, offset, batch.timestamp)
+    else if (message.kind === 'partial') this.#partial(message, offset, batch)
     else this.#progress(message, offset, batch.timestamp)
   }
 
-  #partial(partial: PartialMessage, position: number, appendedAt: number): void {
+  #partial(partial: PartialMessage, position: number, batch: RecordBatch): void {
     if (partial.w <= this.#droppedThrough) {
-      if (position >= this.#committed) this.#tooLate(partial, position, appendedAt)
+      if (position >= this.#committed) this.#tooLate(partial, position, batch.timestamp)
       return
     }
     if (this.#parking !== null && partial.w >= this.#parking.fromWindow) {
@@ -183,7 +199,7 @@ export class ReduceTask implements Task {
       return
     }
     const window = this.#windows.get(partial.w) ?? this.#hold(partial.w, position)
-    if (window?.offer(partial)) this.#changed(window, position)
+    if (window?.offer(partial, this.#traces === null ? null : sampledContextOf(batch))) this.#changed(window, position)
   }
 
   #progress(progress: ProgressMessage, position: number, appendedAt: number): void {
@@ -314,7 +330,7 @@ export class ReduceTask implements Task {
     const { generation, level, allowedLatenessMs: latenessMs } = this.#settings
     const { index, revision, counted } = window
     invariant(counted !== null, 'a result is told of a window that was added up')
-    const status = this.#statusOf(window)
+    const status = window.statusAt(this.#finalThrough)
     const { counts } = counted
     const result = buildResult({
       ...{ generation, level, index, latenessMs, status, revision, counts, coverage },
@@ -348,11 +364,6 @@ export class ReduceTask implements Task {
     const { level, allowedLatenessMs } = this.#settings
     const parked = this.#parking === null ? null : endMsOf(level, this.#parking.fromWindow) + allowedLatenessMs - 1
     return Math.max(0, Math.min(this.#leastClock(), parked ?? Number.POSITIVE_INFINITY))
-  }
-
-  #statusOf(window: HeldWindow): ResultStatus {
-    if (window.index > this.#finalThrough) return 'provisional'
-    return window.corrected ? 'corrected' : 'final'
   }
 
   #commit(): Commit {

@@ -3,6 +3,7 @@ import { decodeResult, resultKey } from '../results/decode.ts'
 import { compareStanding, type Standing } from '../results/result.ts'
 import type { RecordBatch } from './recordBatch.ts'
 import type { Capture, Commit, LogRange, Notice, OutputRecord, Task, TaskFactory } from './task.ts'
+import { TraceIntake, traceOf } from './traceContext.ts'
 
 /** About what a row and a notice come to in memory beside the row's text. */
 const ROW_BYTES = 256
@@ -65,8 +66,11 @@ export class SinkTask implements Task {
   #notices: Notice[]
   #position: number
   #captured: number
+  /** Null while tracing is off. */
+  readonly #traces: TraceIntake | null
 
-  constructor(position: number, committed: number | null, notices: Notice[]) {
+  constructor(position: number, committed: number | null, notices: Notice[], traced = false) {
+    this.#traces = traced ? new TraceIntake() : null
     this.#position = position
     this.#captured = committed ?? -1
     this.#notices = notices
@@ -87,6 +91,7 @@ export class SinkTask implements Task {
   process(batch: RecordBatch): void {
     while (batch.next()) {
       if (batch.offset < this.#position) continue
+      this.#traces?.record(batch)
       const key = batch.keyStart < 0 ? null : batch.keyBytes.subarray(batch.keyStart, batch.keyEnd)
       const value = batch.valueStart < 0 ? null : batch.valueBytes.subarray(batch.valueStart, batch.valueEnd)
       if (!this.#waiting.add(key, value)) this.#notices.push({ kind: 'foreign_record', offset: batch.offset })
@@ -103,7 +108,8 @@ export class SinkTask implements Task {
     this.#captured = this.#position
     const notices = this.#notices
     this.#notices = []
-    return { stages: [this.#waiting.take()], commit: { offset: this.#position, metadata: '' }, tally: null, notices }
+    const commit = { offset: this.#position, metadata: '' }
+    return { stages: [this.#waiting.take()], commit, tally: null, notices, ...traceOf(this.#traces) }
   }
 
   takeSeek(): null {
@@ -111,18 +117,21 @@ export class SinkTask implements Task {
   }
 }
 
-/** @param topic for messages: the results topic of a partition */
-export function createSinkTaskFactory(topic: string): TaskFactory<SinkTask> {
+/**
+ * @param topic for messages: the results topic of a partition
+ * @param traced whether captures tell of the traces that results belong to
+ */
+export function createSinkTaskFactory(topic: string, traced = false): TaskFactory<SinkTask> {
   return {
     restore(partition: number, commit: Commit | null, { start, end }: LogRange): SinkTask {
-      if (commit === null) return new SinkTask(start, null, [])
+      if (commit === null) return new SinkTask(start, null, [], traced)
       if (commit.offset > end) {
         const message = `the database has written ${topic}/${partition} up to offset ${commit.offset}, and the log ends at ${end}: it is another topic of that name; fill the database anew by \`tidemark sink --rebuild --yes\``
         throw new TidemarkError('refused_beyond_log', message)
       }
       // What was deleted below the start was told again since, or its windows are past the topic's own retention.
       const gap: Notice[] = commit.offset < start ? [{ kind: 'gap', from: commit.offset, to: start }] : []
-      return new SinkTask(Math.max(start, commit.offset), commit.offset, gap)
+      return new SinkTask(Math.max(start, commit.offset), commit.offset, gap, traced)
     },
   }
 }

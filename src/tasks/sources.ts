@@ -79,13 +79,16 @@ export class Sources {
     for (let p = 0; p < this.#expected; p++) {
       const source = this.#sources.get(p)
       if (source === undefined) return Number.NEGATIVE_INFINITY
-      const { clock, idleAsOf } = source.progress
-      if (clock > 0) began = true
-      const passed = idleAsOf === null ? clock : Math.max(clock, Math.min(idleAsOf, source.appendedAt))
-      least = Math.min(least, passed)
+      if (source.progress.clock > 0) began = true
+      least = Math.min(least, passedBy(source))
     }
     // Before the first event of all there is nothing to close: history may be about to be loaded into empty topics.
     return began ? least : Number.NEGATIVE_INFINITY
+  }
+
+  /** The clock that each source has passed, by its number; epoch milliseconds, 0 before its first event. */
+  clocks(): ReadonlyMap<number, number> {
+    return new Map([...this.#sources].map(([p, source]) => [p, passedBy(source)]))
   }
 
   /** The latest progress of each source. */
@@ -119,6 +122,12 @@ export class Sources {
 
 function delivered({ accepted, late, rejected }: Totals): number {
   return Object.values(rejected).reduce((sum, count) => sum + count, accepted + late)
+}
+
+/** For a source proven idle, silence counts as time passing. */
+function passedBy(source: Latest): number {
+  const { clock, idleAsOf } = source.progress
+  return idleAsOf === null ? clock : Math.max(clock, Math.min(idleAsOf, source.appendedAt))
 }
 
 /** Of two words that reach equally far the later one counts. */

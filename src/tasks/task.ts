@@ -1,4 +1,6 @@
+import type { ResultStatus } from '../results/result.ts'
 import type { CorruptRange, RecordBatch, RecordHeader } from './recordBatch.ts'
+import type { CaptureTrace } from './traceContext.ts'
 
 /**
  * What a task has to say to the outside, in the order in which it must be said. Each stage is acknowledged by the
@@ -11,8 +13,12 @@ export type Capture = {
   readonly commit: Commit
   /** What was made of the source records since the capture before: added up by metrics. Null for a task that makes nothing of events. */
   readonly tally: Tally | null
+  /** How many results it holds, of a task that makes results: added up by metrics. */
+  readonly told?: ToldResults
   /** What people should hear of: logged and counted once the capture is delivered. */
   readonly notices: readonly Notice[]
+  /** What a trace has to know of the records that led to it; left out while tracing is off. Nothing that is told depends on it. */
+  readonly trace?: CaptureTrace
 }
 
 /** Counts of records by what became of them. */
@@ -21,6 +27,9 @@ export type Tally = {
   readonly late: number
   readonly rejected: Readonly<Record<string, number>>
 }
+
+/** Results of one size of window by their status. */
+export type ToldResults = { readonly size: string } & Readonly<Record<ResultStatus, number>>
 
 /** Something worth a log line, without personal data. */
 export type Notice =

@@ -24,6 +24,9 @@ const STAGES = ['aggregate', 'reduce'] as const
 const FLUSH_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 const RESTORE_BUCKETS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
 const REQUEST_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
+/** Of Kafka requests: those for records wait at the broker until there are some, for up to 5 s. */
+const KAFKA_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15]
+const REBALANCE_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]
 const PARTITION = ['partition'] as const
 
 /** Every metric of Tidemark by its name behind the prefix. Nothing else makes one, and the reference is made from this. */
@@ -64,6 +67,23 @@ export const METRICS = {
     roles: STAGES,
     labels: ['output'],
   },
+  partial_bytes_total: {
+    type: 'counter',
+    help: 'Bytes of the values written to the internal topics: partials, and the progress that follows them.',
+    roles: STAGES,
+  },
+  results_total: {
+    type: 'counter',
+    help: 'Results written and committed, by the size of their window and their status: corrected ones were final before.',
+    roles: ['reduce'],
+    labels: ['size', 'status'],
+  },
+  transactions_total: {
+    type: 'counter',
+    help: 'Transactions by how they ended: committed, fenced by another owner, or failed, to be aborted by the brokers.',
+    roles: STAGES,
+    labels: ['outcome'],
+  },
   notices_total: {
     type: 'counter',
     help: 'What people should hear of, as the log tells it: gaps, partials that came too late, and so on.',
@@ -82,6 +102,12 @@ export const METRICS = {
     roles: GROUPED,
     buckets: FLUSH_BUCKETS,
   },
+  commit_duration_seconds: {
+    type: 'histogram',
+    help: 'The part of a flush from the last acknowledged record to the end of the commit.',
+    roles: STAGES,
+    buckets: FLUSH_BUCKETS,
+  },
   restore_duration_seconds: {
     type: 'histogram',
     help: "Time from the begin of a partition's restore until its outputs flow.",
@@ -89,6 +115,25 @@ export const METRICS = {
     buckets: RESTORE_BUCKETS,
   },
   rebalances_total: { type: 'counter', help: 'Assignments that the group has given us.', roles: GROUPED },
+  rebalance_duration_seconds: {
+    type: 'histogram',
+    help: 'Time from the wish to join, the last flush of an assignment before included, until the group has assigned.',
+    roles: GROUPED,
+    buckets: REBALANCE_BUCKETS,
+  },
+  kafka_request_duration_seconds: {
+    type: 'histogram',
+    help: 'Time from the sending of a request to its answer, by what is asked; Fetch waits for records at the broker.',
+    roles: ROLES,
+    labels: ['api'],
+    buckets: KAFKA_BUCKETS,
+  },
+  kafka_request_timeouts_total: {
+    type: 'counter',
+    help: 'Requests that no broker answered in time.',
+    roles: ROLES,
+    labels: ['api'],
+  },
   assigned_partitions: { type: 'gauge', help: 'Partitions that are ours.', roles: GROUPED },
   partition_live: {
     type: 'gauge',
@@ -111,9 +156,44 @@ export const METRICS = {
   },
   partition_clock_timestamp_seconds: {
     type: 'gauge',
-    help: 'Event time that the partition has reached.',
-    roles: ['aggregate'],
+    help: 'Event time that the partition has reached; in a reducer, what all of its sources have passed.',
+    roles: STAGES,
     labels: PARTITION,
+  },
+  partition_windows: {
+    type: 'gauge',
+    help: 'Windows held in memory.',
+    roles: STAGES,
+    labels: PARTITION,
+  },
+  chunks_total: {
+    type: 'counter',
+    help: 'Chunks begun, those of a replay included: each ends the partials of the one before.',
+    roles: ['aggregate'],
+  },
+  reduced_windows: {
+    type: 'gauge',
+    help: 'Windows that the partitions of this process hold, by size and by the status of their next result.',
+    roles: ['reduce'],
+    labels: ['size', 'status'],
+  },
+  source_clock_timestamp_seconds: {
+    type: 'gauge',
+    help: 'Event time up to which a source partition has told all, as this reducer knows: the least of them closes windows.',
+    roles: ['reduce'],
+    labels: ['source'],
+  },
+  newest_final_timestamp_seconds: {
+    type: 'gauge',
+    help: 'End of the newest window that is final, by size; in a reducer, of which all partitions here have told it.',
+    roles: ['reduce', 'serve'],
+    labels: ['size'],
+  },
+  newest_window_timestamp_seconds: {
+    type: 'gauge',
+    help: 'End of the newest window of which there is a result, by size.',
+    roles: ['serve'],
+    labels: ['size'],
   },
   partition_corrupt_batch_waiting: {
     type: 'gauge',
@@ -139,6 +219,11 @@ export const METRICS = {
   sink_rows_written_total: {
     type: 'counter',
     help: 'Rows of windows that were written: a result that is known changes none.',
+    roles: ['sink'],
+  },
+  sink_last_write_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When a batch was last committed to the database; 0 before the first.',
     roles: ['sink'],
   },
   sink_foreign_records_total: {
@@ -203,6 +288,30 @@ export const FAILURES = [
   'delivery_failed',
   'unreachable',
   'refused_beyond_log',
+  'other',
+] as const
+
+/** How a transaction may end. */
+export const TRANSACTION_OUTCOMES = ['committed', 'fenced', 'failed'] as const
+
+/** The Kafka requests that are told by name; all others are `other`. */
+export const KAFKA_APIS = [
+  'Produce',
+  'Fetch',
+  'ListOffsets',
+  'Metadata',
+  'OffsetCommit',
+  'OffsetFetch',
+  'GroupCoordinator',
+  'JoinGroup',
+  'SyncGroup',
+  'Heartbeat',
+  'LeaveGroup',
+  'InitProducerId',
+  'AddPartitionsToTxn',
+  'AddOffsetsToTxn',
+  'TxnOffsetCommit',
+  'EndTxn',
   'other',
 ] as const
 

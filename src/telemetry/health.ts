@@ -1,5 +1,6 @@
 import type { HealthCheckName, HealthSettings } from '../config/settings.ts'
 import type { RejectionShare } from './rejections.ts'
+import type { TaskGauges } from './taskGauges.ts'
 
 /** Where a running partition stands. */
 export type PartitionReading = {
@@ -10,6 +11,8 @@ export type PartitionReading = {
   readonly lag: number | null
   /** Event time that the partition has reached, epoch milliseconds; null for a task without a clock. */
   readonly clockMs: number | null
+  /** What the task tells of itself, where it does. */
+  readonly task?: TaskGauges
 }
 
 /** What a probe is told: `ok` decides between 200 and 503, `body` is JSON and says why. */

@@ -3,8 +3,11 @@ import { TidemarkError } from '../errors.ts'
 
 export type Page = { readonly status: number; readonly contentType: string; readonly body: string }
 
-/** What is answered under a path, as `/livez`. A page that throws is answered with 500 and tells nothing more. */
-export type Pages = Readonly<Record<string, () => Page | Promise<Page>>>
+/**
+ * What is answered under a path, as `/livez`, to a request with this header `accept` ('' when it has none). A page
+ * that throws is answered with 500 and tells nothing more.
+ */
+export type Pages = Readonly<Record<string, (accept?: string) => Page | Promise<Page>>>
 
 export type HttpServer = {
   /** The port that is open; what was asked for, or the one that was free when 0 was. */
@@ -61,13 +64,13 @@ async function answer(pages: Pages, request: IncomingMessage, response: ServerRe
   response.end(request.method === 'HEAD' ? undefined : page.body)
 }
 
-async function pageOf(pages: Pages, { method, url = '' }: IncomingMessage): Promise<Page> {
+async function pageOf(pages: Pages, { method, url = '', headers }: IncomingMessage): Promise<Page> {
   const path = url.split('?', 1)[0] ?? ''
   const page = pages[path]
   if (page === undefined) return textPage(404, `not found; here are ${Object.keys(pages).join(', ')}`)
   if (method !== 'GET' && method !== 'HEAD') return textPage(405, 'only GET and HEAD are allowed')
   try {
-    return await page()
+    return await page(headers.accept ?? '')
   } catch {
     return textPage(500, 'this page failed')
   }

@@ -1,4 +1,5 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry, type RegistryContentType } from 'prom-client'
+import { parseTraceparent, type Traceparent } from '../tasks/traceContext.ts'
 import { METRICS, type MetricName, type MetricSpec, PREFIX, type Role } from './catalogue.ts'
 
 type NamesOf<Type extends MetricSpec['type']> = {
@@ -7,6 +8,15 @@ type NamesOf<Type extends MetricSpec['type']> = {
 
 /** A counter with one label whose values are all known. */
 export type Counters = { add(value: string, count: number): void }
+
+/** A histogram with one label whose values are all known. */
+export type Timings = { observe(value: string, seconds: number): void }
+
+/** A histogram without labels, which remembers of each bucket a trace that took so long. */
+export type TracedTimes = {
+  /** @param trace null for what belongs to no trace */
+  observe(seconds: number, trace: Traceparent | null): void
+}
 
 /** A gauge with a series for each of our partitions, made at its first value. */
 export type PartitionGauge = {
@@ -24,6 +34,9 @@ export type Instruments = {
   gauge(name: NamesOf<'gauge'>): Gauge
   byPartition(name: NamesOf<'gauge'>): PartitionGauge
   histogram(name: NamesOf<'histogram'>): Histogram
+  tracedTimes(name: NamesOf<'histogram'>): TracedTimes
+  /** @param values each has a series, without an observation, from the start */
+  timings(name: NamesOf<'histogram'>, values: readonly string[]): Timings
 }
 
 /**
@@ -46,6 +59,10 @@ export function createInstruments(
   }
   const counter: Instruments['counter'] = name => new Counter(described(name))
   const gauge: Instruments['gauge'] = name => new Gauge(described(name))
+  const histogram: Instruments['histogram'] = name => {
+    const { buckets = [] }: MetricSpec = METRICS[name]
+    return new Histogram({ ...described(name), buckets: [...buckets] })
+  }
   gauge('build_info').labels(version, process.version).set(1)
   return {
     registry,
@@ -53,10 +70,13 @@ export function createInstruments(
     counters: (name, values) => boundCounters(counter(name), values),
     gauge,
     byPartition: name => boundGauge(gauge(name), nameOf),
-    histogram: name => {
+    histogram,
+    tracedTimes: name => {
       const { buckets = [] }: MetricSpec = METRICS[name]
-      return new Histogram({ ...described(name), buckets: [...buckets] })
+      const options = { ...described(name), buckets: [...buckets], enableExemplars: true }
+      return withTraces(asOpenMetrics(registry, () => new Histogram(options)))
     },
+    timings: (name, values) => boundTimings(histogram(name), METRICS[name], values),
   }
 }
 
@@ -66,6 +86,37 @@ function boundCounters(all: Counter, values: readonly string[]): Counters {
   return {
     add: (value, count) => {
       if (count > 0) (bound.get(value) ?? all.labels(value)).inc(count)
+    },
+  }
+}
+
+function boundTimings(all: Histogram, { labels = [] }: MetricSpec, values: readonly string[]): Timings {
+  const [label = ''] = labels
+  for (const value of values) all.zero({ [label]: value })
+  const bound = new Map(values.map(value => [value, all.labels(value)]))
+  return { observe: (value, seconds) => bound.get(value)?.observe(seconds) }
+}
+
+/** prom-client makes exemplars only for a registry that tells OpenMetrics, and asks no more once they are made: we tell it. */
+function asOpenMetrics(registry: Registry<RegistryContentType>, make: () => Histogram): Histogram {
+  registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
+  try {
+    return make()
+  } finally {
+    registry.setContentType(Registry.PROMETHEUS_CONTENT_TYPE)
+  }
+}
+
+function withTraces(all: Histogram): TracedTimes {
+  const untraced = all.labels({})
+  return {
+    observe: (seconds, trace) => {
+      const ids = trace === null ? null : parseTraceparent(trace)
+      if (ids === null) untraced.observe(seconds)
+      else {
+        const exemplarLabels = { trace_id: ids.traceId, span_id: ids.spanId }
+        all.observe({ labels: {}, value: seconds, exemplarLabels })
+      }
     },
   }
 }

@@ -1,19 +1,27 @@
-import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino'
+import { type DestinationStream, destination, type LoggerOptions, pino, stdTimeFunctions } from 'pino'
 import type { Settings } from '../config/settings.ts'
+import { parseTraceparent, type Traceparent } from '../tasks/traceContext.ts'
+import { EVENTS, type EventName } from './events.ts'
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+
+/** The least severe lines that are written. */
+export type LogThreshold = Settings['logLevel']
 
 /** What a line carries beside its event. Never a user id, an unmasked IP, a device id or the bytes of an event. */
 export type LogFields = Readonly<Record<string, unknown>>
 
-/** Writes one line: `event` names its kind in snake_case, one name for one kind, so that lines can be counted. */
-export type WriteLine = (level: LogLevel, event: string, fields?: LogFields) => void
+/** Writes one line: `event` names its kind, so that lines can be counted. */
+export type WriteLine = (level: LogLevel, event: EventName, fields?: LogFields) => void
 
-export type Log = Readonly<Record<LogLevel, (event: string, fields?: LogFields) => void>> & {
+export type Log = Readonly<Record<LogLevel, (event: EventName, fields?: LogFields) => void>> & {
   readonly write: WriteLine
-  /** A log whose every line also carries `bindings`. */
-  readonly child: (bindings: LogFields) => Log
+  /** May be changed at any time. */
+  threshold: LogThreshold
 }
+
+/** What a line was written in the course of, in hexadecimal as W3C Trace Context has it. */
+export type TraceIds = { readonly trace_id: string; readonly span_id: string }
 
 export type LogOptions = {
   /**
@@ -25,32 +33,49 @@ export type LogOptions = {
 
 /** Names under which personal data or a secret could slip in by mistake, at the top and one level down. */
 const NEVER_LOGGED = ['user_id', 'userId', 'device_id', 'deviceId', 'ip', 'password', 'sasl', 'key', 'value']
+/** The version of the Elastic Common Schema whose names are used. */
+const ECS_VERSION = '8.11.0'
 
-/**
- * A log of JSON lines: {level, time (ISO 8601), ...bindings, event, ...fields}; an Error under `err` becomes its type,
- * code, message and stack. Lines are written synchronously: none is lost when the process exits right after.
- */
-export function createLogger(settings: Pick<Settings, 'logLevel'>, bindings: LogFields, options: LogOptions = {}): Log {
-  const { to = 'stdout' } = options
-  const stream = typeof to === 'string' ? destination({ dest: to === 'stdout' ? 1 : 2, sync: true }) : to
-  const logger = pino(
-    {
-      level: settings.logLevel,
-      base: bindings,
-      timestamp: stdTimeFunctions.isoTime,
-      formatters: { level: label => ({ level: label }) },
-      redact: { paths: NEVER_LOGGED.flatMap(name => [name, `*.${name}`]), censor: '***' },
-    },
-    stream,
-  )
-  return wrap(logger)
+let activeTrace: () => TraceIds | null = () => null
+
+/** The fields by which a line belongs to a trace; none for what belongs to none. */
+export function traceFields(trace: Traceparent | null): TraceIds | Readonly<Record<string, never>> {
+  const ids = trace === null ? null : parseTraceparent(trace)
+  return ids === null ? {} : { trace_id: ids.traceId, span_id: ids.spanId }
 }
 
-function wrap(logger: Logger): Log {
-  const write: WriteLine = (level, event, fields) => logger[level]({ event, ...fields })
+/** Has every line of this process that names no trace carry the ids that `active` tells at that moment; null for none. */
+export function traceLines(active: () => TraceIds | null): void {
+  activeTrace = active
+}
+
+/**
+ * A log of JSON lines, written synchronously: none is lost when the process exits right after. With LOG_FORMAT
+ * - `tidemark`: {level, time (ISO 8601), ...bindings, event, trace_id?, span_id?, ...fields}; an Error under `err` becomes its
+ *   type, code, message and stack.
+ * - `ecs`: the same under the names of the Elastic Common Schema; the event is `event.action`, what it means `message`, an
+ *   Error `error.*`, and our own fields are in the object `tidemark`.
+ */
+export function createLogger(
+  settings: Pick<Settings, 'logLevel' | 'logFormat'>,
+  bindings: { readonly role: string },
+  options: LogOptions = {},
+): Log {
+  const { to = 'stdout' } = options
+  const stream = typeof to === 'string' ? destination({ dest: to === 'stdout' ? 1 : 2, sync: true }) : to
+  const format = settings.logFormat === 'ecs' ? ecsFormat(bindings) : ownFormat(bindings)
+  const logger = pino({ level: settings.logLevel, ...format.options }, stream)
+  const write: WriteLine = (level, event, fields) => {
+    if (logger.isLevelEnabled(level)) logger[level](format.line(event, activeTrace(), fields ?? {}))
+  }
   return {
     write,
-    child: bindings => wrap(logger.child(bindings)),
+    get threshold() {
+      return logger.level as LogThreshold
+    },
+    set threshold(level) {
+      logger.level = level
+    },
     trace: (event, fields) => write('trace', event, fields),
     debug: (event, fields) => write('debug', event, fields),
     info: (event, fields) => write('info', event, fields),
@@ -60,10 +85,57 @@ function wrap(logger: Logger): Log {
   }
 }
 
+type Format = {
+  readonly options: LoggerOptions
+  readonly line: (event: EventName, trace: TraceIds | null, fields: LogFields) => LogFields
+}
+
+function ownFormat(bindings: LogFields): Format {
+  return {
+    options: {
+      base: bindings,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: label => ({ level: label }) },
+      redact: { paths: NEVER_LOGGED.flatMap(name => [name, `*.${name}`]), censor: '***' },
+    },
+    line: (event, trace, fields) => ({ event, ...trace, ...fields }),
+  }
+}
+
+function ecsFormat({ role }: { readonly role: string }): Format {
+  return {
+    options: {
+      base: { 'ecs.version': ECS_VERSION, 'service.name': 'tidemark', 'event.dataset': `tidemark.${role}` },
+      timestamp: () => `,"@timestamp":"${new Date().toISOString()}"`,
+      formatters: { level: label => ({ 'log.level': label }) },
+      redact: { paths: NEVER_LOGGED.flatMap(name => [`tidemark.${name}`, `tidemark.*.${name}`]), censor: '***' },
+    },
+    line: (event, trace, { err, trace_id = trace?.trace_id, span_id = trace?.span_id, ...fields }) => ({
+      message: EVENTS[event],
+      'event.action': event,
+      ...(trace_id === undefined ? {} : { 'trace.id': trace_id, 'span.id': span_id }),
+      ...(err === undefined ? {} : ecsError(err)),
+      // A role tells its own partitions and windows: under one name, so that they meet no field of the schema.
+      ...(Object.keys(fields).length === 0 ? {} : { tidemark: fields }),
+    }),
+  }
+}
+
+function ecsError(error: unknown): LogFields {
+  if (!(error instanceof Error)) return { 'error.message': String(error) }
+  const code: unknown = Reflect.get(error, 'code')
+  return {
+    'error.type': error.name,
+    'error.message': error.message,
+    'error.stack_trace': error.stack,
+    ...(typeof code === 'string' || typeof code === 'number' ? { 'error.code': String(code) } : {}),
+  }
+}
+
 /** Lines that may come by the thousand, of which few are written. */
 export type SampledLog = {
   readonly write: WriteLine
-  /** Writes at once what is held back; call it before the process ends. */
+  /** Writes at once what is held back, which the end of the process does, too. */
   readonly flush: () => void
 }
 
@@ -72,12 +144,12 @@ type Held = { level: LogLevel; fields: LogFields | undefined; count: number; tim
 /**
  * Lets through at most one line of each event in `intervalMs`: the first at once, of those that follow the last one at
  * the interval's end, with `suppressed`, the number of lines that it stands for beside itself. Memory is one line for
- * each event name, so names must come from the code and never from data.
+ * each event name.
  */
 export function sampled(log: Pick<Log, 'write'>, intervalMs = 1_000): SampledLog {
-  const heldByEvent = new Map<string, Held>()
+  const heldByEvent = new Map<EventName, Held>()
 
-  const release = (event: string): boolean => {
+  const release = (event: EventName): boolean => {
     const held = heldByEvent.get(event)
     if (held === undefined || held.count === 0) return false
     log.write(held.level, event, { ...held.fields, suppressed: held.count - 1 })
@@ -85,12 +157,21 @@ export function sampled(log: Pick<Log, 'write'>, intervalMs = 1_000): SampledLog
     return true
   }
 
-  const onInterval = (event: string): void => {
+  const onInterval = (event: EventName): void => {
     const held = heldByEvent.get(event)
     if (held === undefined) return
     if (release(event)) held.timer.refresh()
     else heldByEvent.delete(event)
   }
+
+  const flush = () => {
+    for (const [event, held] of heldByEvent) {
+      clearTimeout(held.timer)
+      release(event)
+    }
+    heldByEvent.clear()
+  }
+  flushAtExit(flush)
 
   return {
     write: (level, event, fields) => {
@@ -106,12 +187,16 @@ export function sampled(log: Pick<Log, 'write'>, intervalMs = 1_000): SampledLog
       held.fields = fields
       held.count++
     },
-    flush: () => {
-      for (const [event, held] of heldByEvent) {
-        clearTimeout(held.timer)
-        release(event)
-      }
-      heldByEvent.clear()
-    },
+    flush,
   }
+}
+
+const flushes: (() => void)[] = []
+
+/** One listener for all: many samplers are no sign of a leak. */
+function flushAtExit(flush: () => void): void {
+  if (flushes.push(flush) > 1) return
+  process.once('exit', () => {
+    for (const each of flushes) each()
+  })
 }

@@ -1,8 +1,12 @@
 import type { Registry } from 'prom-client'
-import type { Capture, Notice, OutputTopic, Tally } from '../tasks/task.ts'
+import type { KafkaWatch } from '../kafka/watch.ts'
+import type { Capture, Notice, OutputRecord, OutputTopic, Tally } from '../tasks/task.ts'
+import type { Traceparent } from '../tasks/traceContext.ts'
 import { FAILURES, REJECTION_CODES, type Role } from './catalogue.ts'
 import type { PartitionReading } from './health.ts'
 import { createInstruments, type Instruments } from './instruments.ts'
+import { createKafkaMetrics } from './kafkaMetrics.ts'
+import { createTaskMetrics } from './taskMetrics.ts'
 
 /** A role that folds and merges. */
 export type Stage = Extract<Role, 'aggregate' | 'reduce'>
@@ -10,14 +14,16 @@ export type Stage = Extract<Role, 'aggregate' | 'reduce'>
 /** What a stage tells its metrics. Partitions are those that are ours at the moment; no label is of an event. */
 export type Metrics = {
   readonly registry: Registry
+  /** What the clients of the brokers tell. */
+  readonly kafka: KafkaWatch
   /** A rebalance gave us these partitions: series of others end. */
   assigned(partitions: readonly number[]): void
   /** @param committed the committed offset, null when there is none */
   restored(partition: number, position: number, committed: number | null): void
   /** The partition's state is rebuilt and its outputs flow, `seconds` after its restore began. */
   live(partition: number, seconds: number): void
-  /** A capture is acknowledged and committed, `seconds` after it was made. */
-  delivered(partition: number, capture: Capture, seconds: number): void
+  /** A capture is acknowledged and committed, `seconds` after it was made, in the course of `trace`. */
+  delivered(partition: number, capture: Capture, seconds: number, trace?: Traceparent | null): void
   /** The partition's state was thrown away; `code` is that of the error. */
   failed(partition: number, code: string): void
   noticed(notice: Notice): void
@@ -50,22 +56,31 @@ const NOTICES = {
  * The metrics of one process.
  * @param version of Tidemark, for `tidemark_build_info`
  * @param nameOf the label of a partition, where a role reads several topics
+ * @param sizes the names of all levels of windows
  */
-export function createMetrics(role: Stage, version: string, nameOf?: (partition: number) => string): Metrics {
+export function createMetrics(
+  role: Stage,
+  version: string,
+  nameOf?: (partition: number) => string,
+  sizes: readonly string[] = [],
+): Metrics {
   const made = createInstruments(role, version, nameOf)
   const events = role === 'aggregate' ? eventMetrics(made) : null
   const rejections = role === 'aggregate' ? rejectionGauges(made) : null
   const flow = flowMetrics(made, role)
-  const partitions = partitionMetrics(made, role)
+  const partitions = partitionMetrics(made)
+  const tasks = createTaskMetrics(made, role, sizes)
   // What a former owner of ours still has to say must not begin a series of a partition that is another process's now.
   let owned: ReadonlySet<number> = new Set()
   return {
     registry: made.registry,
+    kafka: createKafkaMetrics(made, role),
     assigned: now => {
       const next = new Set(now)
       for (const partition of owned) {
         if (next.has(partition)) continue
         partitions.drop(partition)
+        tasks.drop(partition)
         rejections?.drop(partition)
       }
       for (const partition of next) if (!owned.has(partition)) partitions.begin(partition)
@@ -79,11 +94,12 @@ export function createMetrics(role: Stage, version: string, nameOf?: (partition:
       if (owned.has(partition)) partitions.live(partition)
       flow.restored(seconds)
     },
-    delivered: (partition, { stages, tally, commit }, seconds) => {
-      flow.flushed(seconds)
+    delivered: (partition, { stages, tally, told, commit }, seconds, trace = null) => {
+      flow.flushed(seconds, trace)
       if (owned.has(partition)) partitions.committed(partition, commit.offset)
       if (tally !== null) events?.add(tally)
       for (const stage of stages) flow.sent(stage)
+      if (told !== undefined) tasks.told(told)
     },
     failed: (partition, code) => {
       if (owned.has(partition)) partitions.failed(partition)
@@ -91,7 +107,9 @@ export function createMetrics(role: Stage, version: string, nameOf?: (partition:
     },
     noticed: ({ kind }) => flow.noticed(kind),
     observed: readings => {
-      for (const reading of readings) if (owned.has(reading.partition)) partitions.observed(reading)
+      const ours = readings.filter(({ partition }) => owned.has(partition))
+      for (const reading of ours) partitions.observed(reading)
+      tasks.observed(ours)
     },
     corruptBatch: (partition, state) => {
       if (owned.has(partition)) partitions.corruptBatch(partition, state)
@@ -135,14 +153,15 @@ function rejectionGauges(made: Instruments) {
 function flowMetrics(made: Instruments, role: Stage) {
   const outputs = OUTPUTS_OF[role].map(topic => OUTPUTS[topic])
   const sent = made.counters('sent_records_total', outputs)
+  const partialBytes = made.counter('partial_bytes_total').labels()
   const notices = made.counters('notices_total', NOTICES[role])
   const failures = made.counters('restarts_total', FAILURES)
-  const flush = made.histogram('flush_duration_seconds').labels({})
+  const flush = made.tracedTimes('flush_duration_seconds')
   const restore = made.histogram('restore_duration_seconds').labels({})
   const rebalances = made.counter('rebalances_total').labels()
   const assigned = made.gauge('assigned_partitions').labels()
   return {
-    sent: (records: readonly { readonly topic: OutputTopic }[]) => {
+    sent: (records: readonly OutputRecord[]) => {
       const counts: Record<OutputTopic, number> = {
         partials: 0,
         results: 0,
@@ -150,14 +169,19 @@ function flowMetrics(made: Instruments, role: Stage) {
         enriched: 0,
         deadLetters: 0,
       }
-      for (const record of records) counts[record.topic]++
+      let bytes = 0
+      for (const { topic, value } of records) {
+        counts[topic]++
+        if (topic === 'partials' && value !== null) bytes += Buffer.byteLength(value)
+      }
+      partialBytes.inc(bytes)
       for (const topic of OUTPUTS_OF[role]) sent.add(OUTPUTS[topic], counts[topic])
     },
     noticed: (kind: Notice['kind']) => {
       if (kind !== 'rejected') notices.add(kind, 1)
     },
     failed: (code: string) => failures.add(FAILURES.find(known => known === code) ?? 'other', 1),
-    flushed: (seconds: number) => flush.observe(seconds),
+    flushed: (seconds: number, trace: Traceparent | null) => flush.observe(seconds, trace),
     restored: (seconds: number) => restore.observe(seconds),
     assigned: (count: number) => {
       rebalances.inc()
@@ -166,14 +190,14 @@ function flowMetrics(made: Instruments, role: Stage) {
   }
 }
 
-function partitionMetrics(made: Instruments, role: Stage) {
+function partitionMetrics(made: Instruments) {
   const gauges = {
     live: made.byPartition('partition_live'),
     position: made.byPartition('partition_position'),
     committed: made.byPartition('partition_committed_offset'),
     lag: made.byPartition('partition_lag_records'),
     corrupt: made.byPartition('partition_corrupt_batch_waiting'),
-    ...(role === 'aggregate' ? { clock: made.byPartition('partition_clock_timestamp_seconds') } : {}),
+    clock: made.byPartition('partition_clock_timestamp_seconds'),
   }
   const corrupt = made.counter('corrupt_batches_total').labels()
   // Offsets, not records: a task need not count what it reads, and its position says it for every topic alike.
@@ -207,7 +231,7 @@ function partitionMetrics(made: Instruments, role: Stage) {
       positions.set(partition, position)
       gauges.position.set(partition, position)
       if (reading.lag !== null) gauges.lag.set(partition, reading.lag)
-      if (reading.clockMs !== null) gauges.clock?.set(partition, reading.clockMs / 1000)
+      if (reading.clockMs !== null) gauges.clock.set(partition, reading.clockMs / 1000)
     },
     corruptBatch: (partition: number, state: 'waiting' | 'skipped' | 'over') => {
       if (state !== 'over' && !waiting.has(partition)) corrupt.inc()

@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client'
 import type { Health } from './health.ts'
 import { type HttpServer, jsonPage, type Pages, serveHttp } from './http.ts'
 import { memoryLimit } from './memory.ts'
+import { asksForOpenMetrics, OPEN_METRICS, openMetricsText } from './openMetrics.ts'
 
 /** What a process answers about itself, whatever its role. */
 export type Observed = {
@@ -32,8 +33,11 @@ export function observedPages({ health, registry, observe, now, readyz, rejected
       const memory = { usedBytes: process.memoryUsage.rss(), limitBytes: memoryLimit() }
       return health.healthz({ memory, rejectedShare: rejectedShare?.() ?? null }, now())
     }),
-    '/metrics': async () => {
+    '/metrics': async (accept = '') => {
       observe()
+      if (asksForOpenMetrics(accept)) {
+        return { status: 200, contentType: OPEN_METRICS, body: await openMetricsText(registry) }
+      }
       return { status: 200, contentType: registry.contentType, body: await registry.metrics() }
     },
   }

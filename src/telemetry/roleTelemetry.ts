@@ -1,6 +1,9 @@
 import type { Settings } from '../config/settings.ts'
 import { TidemarkError } from '../errors.ts'
+import { watchKafka } from '../kafka/watch.ts'
 import type { Capture, Notice } from '../tasks/task.ts'
+import type { Traceparent } from '../tasks/traceContext.ts'
+import { type LevelSettings, levelsOf } from '../windows/levels.ts'
 import { Health, type PartitionReading } from './health.ts'
 import type { Pages } from './http.ts'
 import type { Log } from './log.ts'
@@ -10,7 +13,7 @@ import { type RejectionAlarm, RejectionGuard } from './rejections.ts'
 import { UnreadableBatches } from './unreadable.ts'
 
 export type RoleTelemetryOptions = {
-  readonly settings: Pick<Settings, 'httpPort' | 'health' | 'rejectedShare'>
+  readonly settings: Pick<Settings, 'httpPort' | 'health' | 'rejectedShare'> & LevelSettings
   readonly role: Stage
   /** Tidemark's own. */
   readonly version: string
@@ -30,8 +33,11 @@ export type RoleListener = {
   assigned(epoch: number, partitions: readonly number[]): void
   restored(partition: number, position: number, committed: number | null): void
   live(partition: number): void
-  /** @param ms from the capture to the end of its commit */
-  delivered(partition: number, capture: Capture, ms: number): void
+  /**
+   * @param ms from the capture to the end of its commit
+   * @param trace the context under which it was told; null, the default, when it belongs to no trace
+   */
+  delivered(partition: number, capture: Capture, ms: number, trace?: Traceparent | null): void
   notice(partition: number, notice: Notice): void
   failed(partition: number, error: unknown): void
   /** The ends of the logs were read from the brokers. */
@@ -56,7 +62,8 @@ export class RoleTelemetry {
   constructor(options: RoleTelemetryOptions) {
     const { health, rejectedShare } = options.settings
     this.#options = options
-    this.#metrics = createMetrics(options.role, options.version, options.nameOf)
+    const sizes = levelsOf(options.settings).map(({ name }) => name)
+    this.#metrics = createMetrics(options.role, options.version, options.nameOf, sizes)
     this.#health = new Health(health, rejectedShare.limit)
     this.#guard = new RejectionGuard(rejectedShare)
     this.on = this.#listener()
@@ -69,6 +76,7 @@ export class RoleTelemetry {
    * @throws TidemarkError `bad_setting` when the port cannot be opened
    */
   async open(): Promise<void> {
+    watchKafka(this.#metrics.kafka)
     await this.#server.open(this.#options.settings.httpPort)
   }
 
@@ -79,6 +87,7 @@ export class RoleTelemetry {
 
   /** The last thing to be closed: until then a draining role still answers. */
   async close(): Promise<void> {
+    watchKafka(null)
     await this.#server.close()
   }
 
@@ -111,8 +120,8 @@ export class RoleTelemetry {
         health.live(partition, now)
         this.#restoringSince.delete(partition)
       },
-      delivered: (partition, capture, ms) => {
-        metrics.delivered(partition, capture, ms / 1000)
+      delivered: (partition, capture, ms, trace = null) => {
+        metrics.delivered(partition, capture, ms / 1000, trace)
         health.flushed(partition, ms / 1000, this.#now())
         if (capture.tally !== null && this.#owned.includes(partition)) {
           this.#tell(this.#guard.add(partition, capture.tally, this.#now()))

@@ -1,10 +1,14 @@
 import type { Registry } from 'prom-client'
+import type { KafkaWatch } from '../kafka/watch.ts'
 import { FAILURES } from './catalogue.ts'
 import { createInstruments, type Instruments } from './instruments.ts'
+import { createKafkaMetrics } from './kafkaMetrics.ts'
 
 /** What the sink tells its metrics. Names that other roles have too mean the same there; the label `role` tells them apart. */
 export type SinkMetrics = {
   readonly registry: Registry
+  /** What the clients of the brokers tell. */
+  readonly kafka: KafkaWatch
   /** These partitions are ours: series of others end. */
   assigned(partitions: readonly number[]): void
   /** A batch is committed, `seconds` after its transaction began: `windows` rows changed by so many results. */
@@ -28,6 +32,7 @@ export function createSinkMetrics(version: string): SinkMetrics {
   const made = createInstruments('sink', version)
   const results = made.counter('sink_results_total').labels()
   const rows = made.counter('sink_rows_written_total').labels()
+  const lastWrite = made.gauge('sink_last_write_timestamp_seconds').labels()
   const restarts = made.counters('restarts_total', FAILURES)
   const foreign = made.counter('sink_foreign_records_total').labels()
   const refused = made.counter('sink_refused_results_total').labels()
@@ -40,6 +45,7 @@ export function createSinkMetrics(version: string): SinkMetrics {
   const partitions = partitionGauges(made)
   return {
     registry: made.registry,
+    kafka: createKafkaMetrics(made, 'sink'),
     assigned: now => {
       rebalances.inc()
       assigned.set(now.length)
@@ -49,6 +55,7 @@ export function createSinkMetrics(version: string): SinkMetrics {
       results.inc(count)
       rows.inc(windows)
       flush.observe(seconds)
+      lastWrite.set(Date.now() / 1_000)
     },
     committed: partitions.committed,
     live: partitions.live,

@@ -1,5 +1,6 @@
 import type { Settings } from '../config/settings.ts'
 import type { TidemarkError } from '../errors.ts'
+import { watchKafka } from '../kafka/watch.ts'
 import type { LogRange } from '../tasks/task.ts'
 import { Health, type PartitionReading } from './health.ts'
 import type { Pages } from './http.ts'
@@ -44,10 +45,12 @@ export class SinkTelemetry {
 
   /** @throws TidemarkError `bad_setting` when HTTP_PORT cannot be opened */
   async open(): Promise<void> {
+    watchKafka(this.metrics.kafka)
     await this.#server.open(this.#options.settings.httpPort)
   }
 
   async close(): Promise<void> {
+    watchKafka(null)
     await this.#server.close()
   }
 

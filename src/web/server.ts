@@ -1,6 +1,6 @@
 import { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { TidemarkError } from '../errors.ts'
-import type { Page, Pages } from '../telemetry/http.ts'
+import type { Pages } from '../telemetry/http.ts'
 import {
   type Answer,
   type ApiContext,
@@ -132,9 +132,9 @@ function endConnectionsOnClose(app: FastifyInstance): void {
   })
 }
 
-function addPage(app: FastifyInstance, path: string, page: () => Page | Promise<Page>): void {
-  app.get(path, async (_request, reply) => {
-    const { status, contentType, body } = await page()
+function addPage(app: FastifyInstance, path: string, page: Pages[string]): void {
+  app.get(path, async (request, reply) => {
+    const { status, contentType, body } = await page(request.headers.accept ?? '')
     reply.code(status).header('content-type', contentType).header('cache-control', 'no-store')
     return body
   })

@@ -1,8 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
+import { RUNBOOKS } from '../../scripts/dashboards/variables.ts'
 import { ensureModule } from '../../scripts/tools/modules.ts'
 import { loadSettings } from '../../src/config/load.ts'
 import { describeWithTools, ROOT } from './support/helm.ts'
@@ -10,6 +11,7 @@ import { describeWithTools, ROOT } from './support/helm.ts'
 // biome-ignore lint/suspicious/noExplicitAny: as wide as the format
 type Service = any
 
+const PROVISIONING = 'compose/grafana/provisioning'
 const COMMANDS = ['aggregate', 'reduce', 'sink', 'serve', 'generate', 'topics', 'audit']
 const compose = parse(readFileSync(join(ROOT, 'compose.yaml'), 'utf8'), { merge: true })
 const services: [string, Service][] = Object.entries(compose.services)
@@ -77,4 +79,47 @@ describe('what compose.yaml names exists', () => {
     expect(dns_sd_configs[0].port).toBe(8080)
     for (const name of dns_sd_configs[0].names) expect(ours.map(([service]) => service)).toContain(name)
   })
+
+  it('the roles send their traces to the collector, which passes them on', () => {
+    const { receivers, processors, exporters, service } = read('compose/collector.yaml')
+    const [protocol, port] = ['http', ':4318']
+    for (const [name, { environment }] of ours) {
+      expect(environment.OTEL_EXPORTER_OTLP_ENDPOINT, name).toBe(`${protocol}://collector${port}`)
+    }
+    expect(receivers.otlp.protocols[protocol].endpoint).toMatch(new RegExp(`${port}$`))
+    for (const [name, pipeline] of Object.entries<Service>(service.pipelines)) {
+      for (const used of pipeline.receivers) expect(receivers, name).toHaveProperty(used)
+      for (const used of pipeline.processors) expect(processors, name).toHaveProperty(used)
+      for (const used of pipeline.exporters) expect(exporters, name).toHaveProperty([used])
+    }
+    expect(service.pipelines.traces.exporters).toEqual(['otlp/jaeger'])
+    expect(exporters['otlp/jaeger'].endpoint).toBe('jaeger:4317')
+    expect(compose.services.jaeger.command.join(' ')).toContain('grpc.endpoint=0.0.0.0:4317')
+  })
+
+  it("Prometheus has the chart's alerts, and the places that the alerts name", () => {
+    const { rule_files, scrape_configs } = read('compose/prometheus.yaml')
+    expect(rule_files).toEqual(['/etc/prometheus/rules/*.yaml'])
+    expect(compose.services.prometheus.volumes).toContain('./charts/tidemark/rules:/etc/prometheus/rules:ro')
+    const labels = scrape_configs[0].relabel_configs.map(({ target_label }: Service) => target_label)
+    expect(labels).toEqual(expect.arrayContaining(['namespace', 'pod']))
+  })
+
+  it("Grafana has the chart's dashboards, the runbooks they lead to, and sources that there are", () => {
+    const { volumes } = compose.services.grafana
+    const [{ options }] = read(`${PROVISIONING}/dashboards/tidemark.yaml`).providers
+    expect(volumes).toContain(`./charts/tidemark/dashboards:${options.path}:ro`)
+    expect(volumes).toContain(`./docs/runbooks:/usr/share/grafana${dirname(RUNBOOKS)}:ro`)
+    const folder = `${PROVISIONING}/datasources`
+    const sources = readdirSync(join(ROOT, folder)).flatMap(file => read(`${folder}/${file}`).datasources)
+    for (const { url } of sources) expect(compose.services).toHaveProperty(new URL(url).hostname)
+    const uids = sources.map(({ uid }: Service) => uid)
+    const linked = sources.flatMap(({ jsonData }: Service) => jsonData?.exemplarTraceIdDestinations ?? [])
+    expect(linked.length).toBeGreaterThan(0)
+    for (const { datasourceUid } of linked) expect(uids).toContain(datasourceUid)
+  })
 })
+
+function read(path: string): Service {
+  return parse(readFileSync(join(ROOT, path), 'utf8'))
+}

@@ -82,6 +82,7 @@ describe('defaults', () => {
       statsIntervalMs: 10_000,
       sessionTimeoutMs: 10_000,
       logLevel: 'info',
+      logFormat: 'tidemark',
     })
   })
 

@@ -415,3 +415,16 @@ function expectEqualsRecount(
   expect(decodeAggregateCommit(commit)).toMatchObject({ clock, totals: { accepted, late, rejected } })
   expect(commit.offset).toBe(log.at(-1)!.offset + 1)
 }
+
+describe('what it tells of itself', () => {
+  test('is how many windows are open, and how many chunks it has begun', () => {
+    const task = started()
+    expect([task.windows, task.chunks]).toEqual([0, 1])
+    feed(task, event(0, 100), event(1, 1_100))
+    expect([task.windows, task.chunks]).toEqual([2, 1])
+    feed(task, event(15, 1_200), event(16, 1_300))
+    expect([task.windows, task.chunks]).toEqual([1, 2])
+    feed(task, event(160, 1_400))
+    expect([task.windows, task.chunks]).toEqual([1, 3])
+  })
+})

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { CODE_MEANINGS } from '../../../src/events/codes.ts'
 import type { Capture, OutputRecord, OutputTopic } from '../../../src/tasks/task.ts'
+import type { PartitionReading } from '../../../src/telemetry/health.ts'
 import { createMetrics, type Metrics, type Stage } from '../../../src/telemetry/metrics.ts'
 
 /** The lines of the series of Tidemark's own metrics: name and labels without `role`, and the value. */
@@ -10,7 +11,13 @@ async function seriesOf(metrics: Metrics): Promise<Record<string, number>> {
   return Object.fromEntries(
     lines.map(line => {
       const [series = '', value] = line.split(/ (?=[^ ]+$)/)
-      return [series.replace(/,?role="[a-z]+"/, '').replace('{}', ''), Number(value)]
+      return [
+        series
+          .replace(/,?role="[a-z]+"/, '')
+          .replace('{,', '{')
+          .replace('{}', ''),
+        Number(value),
+      ]
     }),
   )
 }
@@ -197,4 +204,113 @@ it('notices are counted by kind, rejections by the tally alone, and unknown fail
   const series = await seriesOf(metrics)
   expect(series).toMatchObject({ 'tidemark_notices_total{kind="gap"}': 1, 'tidemark_restarts_total{code="other"}': 1 })
   expect(Object.keys(series).filter(name => name.includes('kind="rejected"') || name.includes('new'))).toEqual([])
+})
+
+describe('what the tasks tell', () => {
+  const level = (size: string, provisional: number, final: number, finalEndMs: number | null) => ({
+    size,
+    byStatus: { provisional, final, corrected: 0 },
+    finalEndMs,
+    sources: new Map(size === '10s' ? [[0, finalEndMs ?? 0]] : []),
+  })
+  const at = (partition: number, task: NonNullable<PartitionReading['task']>) => ({ ...reading(partition, 1), task })
+
+  it('of an aggregator: open windows, and the chunks of one task after the other', async () => {
+    const metrics = createMetrics('aggregate', '1')
+    metrics.assigned([1, 2])
+    metrics.observed([at(1, { windows: 4, chunks: 1 }), at(2, { windows: 0, chunks: 2 })])
+    metrics.observed([at(1, { windows: 5, chunks: 4 }), at(2, { windows: 0, chunks: 1 })])
+    expect(await seriesOf(metrics)).toMatchObject({
+      'tidemark_partition_windows{partition="1"}': 5,
+      'tidemark_partition_windows{partition="2"}': 0,
+      tidemark_chunks_total: 7,
+    })
+    metrics.assigned([2])
+    expect(await seriesOf(metrics)).not.toHaveProperty(['tidemark_partition_windows{partition="1"}'])
+  })
+
+  it('of a reducer: windows by size and status, what is final, and how far each source has told', async () => {
+    const metrics = createMetrics('reduce', '1', String, ['10s', '1m'])
+    expect(await seriesOf(metrics)).toMatchObject({
+      'tidemark_reduced_windows{size="1m",status="corrected"}': 0,
+      'tidemark_results_total{size="10s",status="corrected"}': 0,
+    })
+    metrics.assigned([0, 1, 2, 3])
+    metrics.observed([
+      at(0, { windows: 3, reduced: level('10s', 2, 1, 60_000) }),
+      at(1, { windows: 3, reduced: level('10s', 3, 0, 50_000) }),
+      at(2, { windows: 1, reduced: level('1m', 1, 0, 120_000) }),
+      at(3, { windows: 0, reduced: level('1m', 0, 0, null) }),
+    ])
+    const series = await seriesOf(metrics)
+    expect(series).toMatchObject({
+      'tidemark_reduced_windows{size="10s",status="provisional"}': 5,
+      'tidemark_reduced_windows{size="10s",status="final"}': 1,
+      'tidemark_reduced_windows{size="1m",status="provisional"}': 1,
+      'tidemark_newest_final_timestamp_seconds{size="10s"}': 50,
+      'tidemark_source_clock_timestamp_seconds{source="0"}': 50,
+    })
+    expect(series).not.toHaveProperty(['tidemark_newest_final_timestamp_seconds{size="1m"}'])
+    metrics.assigned([])
+    metrics.observed([])
+    const after = Object.keys(await seriesOf(metrics))
+    expect(after.filter(name => /newest_final|source_clock/.test(name))).toEqual([])
+  })
+
+  it('results are counted once they are committed', async () => {
+    const metrics = createMetrics('reduce', '1', String, ['10s'])
+    metrics.assigned([0])
+    const told = { size: '10s', provisional: 3, final: 2, corrected: 1 }
+    metrics.delivered(0, { ...capture(9, ['results'], null), told }, 0.1)
+    metrics.delivered(0, { ...capture(9, ['results'], null), told }, 0.1)
+    expect(await seriesOf(metrics)).toMatchObject({
+      'tidemark_results_total{size="10s",status="provisional"}': 6,
+      'tidemark_results_total{size="10s",status="final"}': 4,
+      'tidemark_results_total{size="10s",status="corrected"}': 2,
+    })
+  })
+
+  it('the bytes of partials are those of their UTF-8', async () => {
+    const metrics = createMetrics('aggregate', '1')
+    const partial = (value: string | Uint8Array) => ({ topic: 'partials', partition: 0, key: 'k', value }) as const
+    const enriched = { topic: 'enriched', partition: null, key: 'k', value: '1234567' } as const
+    const stages = [[partial('é'), enriched], [partial(new Uint8Array(5))]]
+    metrics.delivered(0, { ...capture(1, [], null), stages }, 0.1)
+    expect(await seriesOf(metrics)).toMatchObject({ tidemark_partial_bytes_total: 7 })
+  })
+})
+
+describe('what the clients of the brokers tell', () => {
+  it('is 0 from the start, by name', async () => {
+    const series = await seriesOf(createMetrics('reduce', '1'))
+    expect(series).toMatchObject({
+      'tidemark_transactions_total{outcome="committed"}': 0,
+      'tidemark_transactions_total{outcome="fenced"}': 0,
+      'tidemark_transactions_total{outcome="failed"}': 0,
+      'tidemark_kafka_request_duration_seconds_count{api="EndTxn"}': 0,
+      'tidemark_kafka_request_timeouts_total{api="Fetch"}': 0,
+      tidemark_commit_duration_seconds_count: 0,
+      tidemark_rebalance_duration_seconds_count: 0,
+    })
+  })
+
+  it('is counted, requests without a name of their own together', async () => {
+    const metrics = createMetrics('aggregate', '1')
+    metrics.kafka.request('Fetch', 0.2)
+    metrics.kafka.request('DescribeQuorum', 0.2)
+    metrics.kafka.requestTimedOut('Produce')
+    metrics.kafka.transaction('fenced')
+    metrics.kafka.committed(0.3)
+    metrics.kafka.rebalanced(3)
+    const series = await seriesOf(metrics)
+    expect(series).toMatchObject({
+      'tidemark_kafka_request_duration_seconds_sum{api="Fetch"}': 0.2,
+      'tidemark_kafka_request_duration_seconds_count{api="other"}': 1,
+      'tidemark_kafka_request_timeouts_total{api="Produce"}': 1,
+      'tidemark_transactions_total{outcome="fenced"}': 1,
+      tidemark_commit_duration_seconds_sum: 0.3,
+      tidemark_rebalance_duration_seconds_sum: 3,
+    })
+    expect(Object.keys(series).filter(name => name.includes('DescribeQuorum'))).toEqual([])
+  })
 })

@@ -1,0 +1,129 @@
+import type { RecordBatch } from './recordBatch.ts'
+
+/**
+ * A span's context as W3C Trace Context writes it: `00-<trace id, 32 hex digits>-<span id, 16>-<flags, 2>`. Tasks know
+ * contexts as such texts alone: they come in with records and go out with a capture, and decide nothing.
+ */
+export type Traceparent = string
+
+/** The header that carries a context, and the one of a CloudEvent whose attributes are headers. */
+export const TRACEPARENT_HEADER = 'traceparent'
+const CLOUD_EVENT_HEADER = 'ce_traceparent'
+
+/** A span links to this many contexts at most: as many as SDKs keep unless told otherwise. */
+export const MAX_LINKS = 128
+/** Records of a capture whose headers are looked at: where most carry contexts that nobody sampled, all would cost too much. */
+const MAX_LOOKS = 8_192
+
+const FORMAT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
+const SAMPLED = 0x01
+
+export type TraceIds = { readonly traceId: string; readonly spanId: string; readonly sampled: boolean }
+
+/** @returns null when the text is no context: then it is to be ignored, as the standard says */
+export function parseTraceparent(text: string): TraceIds | null {
+  const [, version, traceId, spanId, flags, rest] = FORMAT.exec(text) ?? []
+  if (version === undefined || traceId === undefined || spanId === undefined || flags === undefined) return null
+  // Version 00 has no more fields; later ones may have, and ff is none.
+  if (version === 'ff' || (version === '00' && rest !== undefined)) return null
+  if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return null
+  return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & SAMPLED) !== 0 }
+}
+
+export function formatTraceparent({ traceId, spanId, sampled }: TraceIds): Traceparent {
+  return `00-${traceId}-${spanId}-${sampled ? '01' : '00'}`
+}
+
+/** The context that the current record came with, when it is sampled: another leads nowhere. */
+export function sampledContextOf(batch: RecordBatch): Traceparent | null {
+  if (batch.headerCount === 0) return null
+  return sampledContext(batch.header(TRACEPARENT_HEADER) ?? batch.header(CLOUD_EVENT_HEADER))
+}
+
+/** The text as we write it, when it is a sampled context. */
+export function sampledContext(text: string | null): Traceparent | null {
+  const ids = text === null ? null : parseTraceparent(text)
+  return ids?.sampled ? formatTraceparent(ids) : null
+}
+
+/** What a capture was made from, as a trace tells it. */
+export type CaptureTrace = {
+  /** Sampled contexts of the records that led to it, each once, in the order in which they came; at most MAX_LINKS. */
+  readonly links: readonly Traceparent[]
+  /** Records processed since the capture before. */
+  readonly records: number
+  /** When the first of them was processed, epoch milliseconds; null where that is not known. */
+  readonly sinceMs: number | null
+}
+
+/** Gathers what the next capture has to say of traces. Made only while tracing is on. */
+export class TraceIntake {
+  readonly #links = new Set<Traceparent>()
+  #records = 0
+  #looks = 0
+  #sinceMs: number | null = null
+  /** Records of one producer's batch mostly carry the same text: it is read once. */
+  #lastText: string | null = null
+
+  /**
+   * Takes note of the batch's current record.
+   * @param inside the context that the record's value holds, where it holds one
+   * @param now wall clock, epoch milliseconds
+   */
+  record(batch: RecordBatch, inside: string | null = null, now: number | null = null): void {
+    this.count(now)
+    if ((batch.headerCount === 0 && inside === null) || this.#links.size >= MAX_LINKS) return
+    if (++this.#looks > MAX_LOOKS) return
+    const text = batch.header(TRACEPARENT_HEADER) ?? batch.header(CLOUD_EVENT_HEADER) ?? inside
+    if (text === null || text === this.#lastText) return
+    this.#lastText = text
+    this.link(sampledContext(text))
+  }
+
+  /** Takes note of a record whose context is of no interest, or is linked on its own. */
+  count(now: number | null = null): void {
+    this.#records++
+    this.#sinceMs ??= now
+  }
+
+  link(context: Traceparent | null): void {
+    if (context !== null && this.#links.size < MAX_LINKS) this.#links.add(context)
+  }
+
+  linkAll(contexts: readonly Traceparent[]): void {
+    for (const context of contexts) this.link(context)
+  }
+
+  take(): CaptureTrace {
+    const taken = { links: [...this.#links], records: this.#records, sinceMs: this.#sinceMs }
+    this.#links.clear()
+    this.#records = 0
+    this.#looks = 0
+    this.#sinceMs = null
+    this.#lastText = null
+    return taken
+  }
+}
+
+/** A capture's `trace`; nothing, not even a field, while tracing is off. */
+export function traceOf(intake: TraceIntake | null): { readonly trace?: CaptureTrace } {
+  return intake === null ? {} : { trace: intake.take() }
+}
+
+/** The contexts of a window's partials: a provisional result is linked to those that are new, a final one to all. */
+export class WindowTraces {
+  readonly #all = new Set<Traceparent>()
+  readonly #fresh = new Set<Traceparent>()
+
+  add(context: Traceparent): void {
+    if (this.#fresh.size < MAX_LINKS) this.#fresh.add(context)
+    if (this.#all.size < MAX_LINKS) this.#all.add(context)
+  }
+
+  /** @param all those that were taken before, too */
+  take(all: boolean): readonly Traceparent[] {
+    const taken = all ? [...this.#all] : [...this.#fresh]
+    this.#fresh.clear()
+    return taken
+  }
+}
