@@ -126,13 +126,19 @@ async function readOnce(
     minBytes: 1,
     maxBytes: FETCH_BYTES,
   })) as { responses: { partitions: FetchedPartition[] }[] }
+  let damage: TidemarkError | null = null
   for (const data of responses.flatMap(response => response.partitions)) {
     const range = ranges.get(data.partition)
-    if (range !== undefined) await deliver(options, data, range)
+    if (range === undefined) continue
+    const found = await deliver(options, data, range)
+    damage ??= found
   }
+  // Thrown last: what the fetch has brought of other partitions is told whatever their order in it.
+  if (damage !== null) throw damage
 }
 
-async function deliver(options: ReadAllOptions, data: FetchedPartition, range: Range): Promise<void> {
+/** @returns the record batch behind those that were told, if it cannot be read */
+async function deliver(options: ReadAllOptions, data: FetchedPartition, range: Range): Promise<TidemarkError | null> {
   const { topic } = options
   const batch = new FetchedBatch(topic, String(range.position), data)
   const records = batch.records()
@@ -151,10 +157,10 @@ async function deliver(options: ReadAllOptions, data: FetchedPartition, range: R
     }
   }
   range.position = batch.nextOffset
-  if (batch.corrupt === null || range.position >= range.end) return
+  if (batch.corrupt === null || range.position >= range.end) return null
   const { from, to, reason } = batch.corrupt
   const where = `${topic}/${data.partition}, offsets from ${from}${to === null ? '' : ` to ${to - 1}`}`
-  throw new TidemarkError('corrupt_batch', `a record batch of ${where} cannot be read: ${reason}`)
+  return new TidemarkError('corrupt_batch', `a record batch of ${where} cannot be read: ${reason}`)
 }
 
 function part(bytes: Uint8Array, start: number, end: number): Buffer | null {

@@ -65,25 +65,25 @@ export function startOf(
 }
 
 /** @throws TidemarkError `refused_*` when a reducer of these settings could not go on from the commit */
-export function checkReduceCommit(configHash: string, partition: number, commit: ReduceCommit, log: LogRange): void {
+export function checkReduceCommit(configHash: string, partition: number, last: ReduceCommit, log: LogRange): void {
   const where = `partials partition ${partition}`
   const remedy = 'Begin a new generation beside this one with `tidemark topics rewind --to <time|earliest|offsets>`'
-  if (commit.configHash !== configHash) {
+  if (last.configHash !== configHash) {
     throw new TidemarkError(
       'refused_config_hash',
-      `${where}: committed by settings with the hash ${commit.configHash}, but the present ones have ${configHash}. Put the setting back, or: ${remedy}`,
+      `${where}: committed by settings with the hash ${last.configHash}, but the present ones have ${configHash}. Put the setting back, or: ${remedy}`,
     )
   }
-  if (commit.offset > log.end) {
+  if (last.offset > log.end) {
     throw new TidemarkError(
       'refused_beyond_log',
-      `${where}: the committed position ${commit.offset} lies beyond the log's end ${log.end}: the topic was made anew or cut. ${remedy}`,
+      `${where}: the committed position ${last.offset} lies beyond the log's end ${log.end}: the topic was made anew or cut. ${remedy}`,
     )
   }
-  if (commit.replayFrom < log.start) {
+  if (last.replayFrom < log.start) {
     throw new TidemarkError(
       'refused_replay_lost',
-      `${where}: windows must be rebuilt from position ${commit.replayFrom}, but the log begins at ${log.start}: retention was too short, or the reducer stood still too long. ${remedy}`,
+      `${where}: windows must be rebuilt from position ${last.replayFrom}, but the log begins at ${log.start}: retention was too short, or the reducer stood still too long. ${remedy}`,
     )
   }
 }

@@ -93,10 +93,11 @@ async function serve(): Promise<Serving> {
 async function untilServed({ get }: Serving): Promise<{ sizes: { size: string; windows: number }[] }> {
   const deadline = Date.now() + LIMIT_MS
   for (;;) {
-    // Nobody listens yet.
-    const [ready, answer] = await Promise.all([get('/readyz'), get('/api/sizes')].map(asked => asked.catch(() => null)))
+    // Nobody listens yet. One after the other: who is ready stays so, and it may become so between the two.
+    const ready = await get('/readyz').catch(() => null)
+    const answer = await get('/api/sizes').catch(() => null)
     if (answer?.status === 200) return answer.body
-    if (answer) expect([answer.status, ready?.status]).toEqual([503, 503])
+    if (answer && ready) expect([answer.status, ready.status]).toEqual([503, 503])
     if (Date.now() > deadline) throw new Error('the results are not served')
     await sleep(5)
   }
