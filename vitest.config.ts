@@ -65,6 +65,17 @@ export default defineConfig({
           sequence: { groupOrder: 5 },
         },
       },
+      {
+        test: {
+          name: 'observability',
+          include: ['test/observability/**/*.test.ts'],
+          // Of those that start Tidemark there is one at a time.
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          sequence: { groupOrder: 6 },
+        },
+      },
     ],
   },
 })

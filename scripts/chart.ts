@@ -6,11 +6,12 @@ import { hasHelm, renderChart } from './chart/helm.ts'
 import { baseFiles, OVERLAYS, overlayFiles } from './chart/manifests.ts'
 import { configSchema } from './chart/settingsSchema.ts'
 import { undocumentedValues, valuesTables } from './chart/valuesTable.ts'
+import { DASHBOARDS_FOLDER, dashboardFiles } from './dashboards/files.ts'
 import { ensureTool } from './tools.ts'
 
 const CHART = 'charts/tidemark'
 /** Folders that hold nothing but generated files. */
-const GENERATED_FOLDERS = ['k8s/base', 'k8s/overlays']
+const GENERATED_FOLDERS = ['k8s/base', 'k8s/overlays', DASHBOARDS_FOLDER]
 
 /**
  * Files of the chart and of k8s/ that are not what the code, the values and the chart make of them, by their paths from
@@ -62,6 +63,7 @@ function ownFiles(root: string): Map<string, string> {
     [`${CHART}/Chart.yaml`, versioned(root, read(root, `${CHART}/Chart.yaml`))],
     [`${CHART}/values.schema.json`, schemaOf(root)],
     [readme, withTables(read(root, readme), valuesTables(values))],
+    ...[...dashboardFiles()].map(([path, text]) => [path, formatted(root, path, text)] as const),
   ])
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /** The suites in the order in which they run: vitest's projects of vitest.config.ts. */
-export const SUITES = ['unit', 'simulation', 'charts', 'kubernetes', 'kafka', 'scenarios'] as const
+export const SUITES = ['unit', 'simulation', 'charts', 'kubernetes', 'kafka', 'scenarios', 'observability'] as const
 
 export type Suite = (typeof SUITES)[number]
 
