@@ -1,8 +1,8 @@
-import type { Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload, Kafka } from 'kafkajs'
-import type { Settings } from '../config/settings.ts'
+import type { Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload } from 'kafkajs'
 import { TidemarkError } from '../errors.ts'
 import type { CorruptBatch, Group, GroupListener } from '../runtime/ports.ts'
 import type { Commit } from '../tasks/task.ts'
+import { type ConsumerOptions, createConsumer } from './consumer.ts'
 import { deliveryError, protocolTypeOf } from './kafkaErrors.ts'
 import type { Lanes, Place as TopicPlace } from './lanes.ts'
 import type { ConsumerGroup, Coordinator } from './patches.ts'
@@ -10,17 +10,13 @@ import { createStickyAssigner, type StickyAssigner } from './stickyAssigner.ts'
 import type { FetchedBatch } from './wire/fetchedBatch.ts'
 import { answerWithin, withinTime } from './withinTime.ts'
 
-export type MembershipOptions = GroupListener & {
-  readonly kafka: Kafka
-  readonly groupId: string
-  /** The partitions that the group reads; everywhere here a partition is named by its lane. */
-  readonly lanes: Lanes
-  readonly settings: Pick<Settings, 'sessionTimeoutMs'>
-  /** How long fetches of a partition may bring nothing of a log that goes on, milliseconds; a minute by default. */
-  readonly stallLimitMs?: number
-  /** Records that the owner takes in a second; 0, the default, is no limit. */
-  readonly maxRecordsPerSecond?: number
-}
+export type MembershipOptions = GroupListener &
+  ConsumerOptions & {
+    /** The partitions that the group reads; everywhere here a partition is named by its lane. */
+    readonly lanes: Lanes
+    /** How long fetches of a partition may bring nothing of a log that goes on, milliseconds; a minute by default. */
+    readonly stallLimitMs?: number
+  }
 
 /** Where the next batch of a partition has to begin. Replaced, not changed, by a seek: identity tells them apart. */
 type Place = {
@@ -46,16 +42,6 @@ type Assignment = {
   getCoordinator(): Promise<Coordinator>
 }
 
-const FETCH_WAIT_MS = 200
-/** Small fetches hold memory down at little cost in speed. */
-const FETCH_BYTES = 2 * 1024 * 1024
-const PARTITION_FETCH_BYTES = 256 * 1024
-/** With a limit on records a fetch brings less than a second's worth, so that partitions take turns: no event is shorter. */
-const LEAST_EVENT_BYTES = 64
-/** New partitions of the source topic are noticed within this time. */
-const METADATA_AGE_MS = 10_000
-/** Low, because kafkajs starts a consumer anew (finding its coordinator again) only after the last retry. */
-const CONSUMER_RETRIES = 6
 /**
  * Times between the reads of a batch that was found damaged: it may have been so on its way, or reach past a log's end that
  * the broker took a moment before. After the last it is taken for damaged in the log.
@@ -333,24 +319,6 @@ class GroupMember implements Group {
   get #topics(): string {
     return this.#lanes.topics.join(', ')
   }
-}
-
-function createConsumer(options: MembershipOptions, assigner: StickyAssigner): Consumer {
-  const { kafka, groupId, settings, maxRecordsPerSecond = 0 } = options
-  const limit = maxRecordsPerSecond === 0 ? PARTITION_FETCH_BYTES : maxRecordsPerSecond * LEAST_EVENT_BYTES
-  return kafka.consumer({
-    groupId,
-    partitionAssigners: [assigner.create],
-    sessionTimeout: settings.sessionTimeoutMs,
-    rebalanceTimeout: Math.max(2 * settings.sessionTimeoutMs, 10_000),
-    heartbeatInterval: Math.floor(settings.sessionTimeoutMs / 5),
-    maxWaitTimeInMs: FETCH_WAIT_MS,
-    maxBytes: FETCH_BYTES,
-    maxBytesPerPartition: Math.min(PARTITION_FETCH_BYTES, limit),
-    metadataMaxAge: METADATA_AGE_MS,
-    allowAutoTopicCreation: false,
-    retry: { retries: CONSUMER_RETRIES },
-  })
 }
 
 /** Pauses everything that a join gave us; kafkajs keeps the seeks and pauses of earlier assignments, which mean nothing now. */
