@@ -1,13 +1,10 @@
-import { spawn } from 'node:child_process'
 import { TidemarkError } from '../../src/errors.ts'
 import { sourceFolder } from './catalogue.ts'
+import { type Done, runProgram } from './run.ts'
 
 /** The first Go that can fetch a later Go by itself, which every go.mod here asks for. */
 const LEAST_GO = [1, 21] as const
 const COMPLAINT_LINES = 15
-
-/** `status` is null when the program was ended by a signal, as after its time. */
-type GoResult = { readonly status: number | null; readonly stdout: string; readonly stderr: string }
 
 /**
  * Runs `go` in one of the module folders, with checksums enforced and go.mod left alone.
@@ -57,22 +54,9 @@ function goMissing(found: string): TidemarkError {
   )
 }
 
-function go(args: readonly string[], options: { readonly cwd: string; readonly timeoutMs: number }): Promise<GoResult> {
-  const env = { ...process.env, CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '-mod=readonly -buildvcs=false' }
-  return new Promise((resolve, reject) => {
-    const child = spawn('go', args, {
-      cwd: options.cwd,
-      // Some systems set GOTOOLCHAIN=local in Go's own settings: a person's own choice still wins.
-      env: { ...env, GOTOOLCHAIN: process.env.GOTOOLCHAIN ?? 'auto' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: options.timeoutMs,
-    })
-    const [out, err]: [Buffer[], Buffer[]] = [[], []]
-    child.stdout.on('data', chunk => out.push(chunk))
-    child.stderr.on('data', chunk => err.push(chunk))
-    child.on('error', reject)
-    child.on('close', status =>
-      resolve({ status, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }),
-    )
-  })
+function go(args: readonly string[], options: { readonly cwd: string; readonly timeoutMs: number }): Promise<Done> {
+  // Some systems set GOTOOLCHAIN=local in Go's own settings: a person's own choice still wins.
+  const GOTOOLCHAIN = process.env.GOTOOLCHAIN ?? 'auto'
+  const env = { CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '-mod=readonly -buildvcs=false', GOTOOLCHAIN }
+  return runProgram('go', args, { ...options, env })
 }

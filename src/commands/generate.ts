@@ -8,7 +8,7 @@ import { createEventSource } from '../dev/generator/eventSource.ts'
 import { type GeneratorOptions, runGenerator } from '../dev/generator/generator.ts'
 import { Ledger, writeLedger } from '../dev/generator/ledger.ts'
 import { EXIT, TidemarkError } from '../errors.ts'
-import { createTopicReader } from '../kafka/admin.ts'
+import { createTopicReader, partitionsOfExisting } from '../kafka/admin.ts'
 import { createBatchSender } from '../kafka/batchSender.ts'
 import { checkReachable, createKafka } from '../kafka/client.ts'
 import { withinTime } from '../kafka/withinTime.ts'
@@ -162,10 +162,7 @@ async function usedPartitions(settings: Settings, flags: Flags): Promise<number>
   const topic = settings.topics.source
   const reader = createTopicReader(createKafka(settings.kafka, () => {}))
   try {
-    const existing = await reader.partitionCount(topic)
-    if (existing === null) {
-      throw new TidemarkError('refused_topic', `There is no topic ${topic}: \`tidemark topics\` creates it.`)
-    }
+    const existing = await partitionsOfExisting(reader, topic)
     if (flags.partitions !== undefined && flags.partitions > existing) {
       throw new TidemarkError('usage', `--partitions ${flags.partitions}: ${topic} has ${existing}`)
     }

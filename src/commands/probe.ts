@@ -1,8 +1,8 @@
 import { duration } from '../config/kinds.ts'
 import { loadSettings } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
-import { EXIT, TidemarkError } from '../errors.ts'
-import { createTopicReader, type TopicReader } from '../kafka/admin.ts'
+import { EXIT } from '../errors.ts'
+import { createTopicReader, partitionsOfExisting, type TopicReader } from '../kafka/admin.ts'
 import { createBatchSender } from '../kafka/batchSender.ts'
 import { createKafka, untilReachable } from '../kafka/client.ts'
 import { topicName } from '../kafka/names.ts'
@@ -55,9 +55,7 @@ async function probe(
   json: boolean,
 ): Promise<number> {
   const resultsTopic = topicName(settings, 'results')
-  if ((await reader.partitionCount(resultsTopic)) === null) {
-    throw new TidemarkError('refused_topic', `There is no topic ${resultsTopic}: \`tidemark topics\` creates it.`)
-  }
+  await partitionsOfExisting(reader, resultsTopic)
   // Taken before the event is sent: its result can only come after this.
   const ends = await reader.readLogRanges(resultsTopic)
   const startedAt = performance.now()
@@ -117,10 +115,7 @@ async function awaitResult(
 
 async function send(settings: Settings, reader: TopicReader, version: string): Promise<Sent> {
   const topic = topicName(settings, 'source')
-  const partitions = await reader.partitionCount(topic)
-  if (partitions === null) {
-    throw new TidemarkError('refused_topic', `There is no topic ${topic}: \`tidemark topics\` creates it.`)
-  }
+  const partitions = await partitionsOfExisting(reader, topic)
   const nowMs = Date.now()
   const partition = nowMs % partitions
   const event = {

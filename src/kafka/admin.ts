@@ -1,4 +1,5 @@
 import type { Admin, Cluster, Kafka } from 'kafkajs'
+import { TidemarkError } from '../errors.ts'
 import type { Commit, LogRange } from '../tasks/task.ts'
 import { deliveryError, protocolTypeOf } from './kafkaErrors.ts'
 import { type Coordinator, kafkajs, openCluster } from './patches.ts'
@@ -22,6 +23,13 @@ export type TopicReader = {
 
 const READ_ATTEMPTS = 8
 const RETRY_MS = 250
+
+/** @throws TidemarkError `refused_topic`, saying how to get it, when there is no such topic */
+export async function partitionsOfExisting(reader: TopicReader, topic: string): Promise<number> {
+  const partitions = await reader.partitionCount(topic)
+  if (partitions !== null) return partitions
+  throw new TidemarkError('refused_topic', `There is no topic ${topic}: \`tidemark topics\` creates it.`)
+}
 
 /** Reads commits, log ranges, topic settings and whole topics; connects at its first use. */
 export function createTopicReader(kafka: Kafka): TopicReader {

@@ -1,9 +1,9 @@
-import { Agent, request as requestHttps } from 'node:https'
+import { Agent } from 'node:https'
 import type { RequestContext } from '@kubernetes/client-node'
 import type { Access } from './access.ts'
 import type { Answer, ApiObject, Kind, KubernetesApi } from './api.ts'
+import { ask } from './ask.ts'
 
-const REQUEST_LIMIT_MS = 5_000
 /** What a role asks for is an object or two. */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
@@ -29,7 +29,7 @@ export async function openClient(access: Access, namespace: string): Promise<Kub
   // Any group's objects have the same paths; typed clients for each would load their groups' code.
   const any = new CustomObjectsApiRequestFactory(configuration)
   const agent = new Agent({ keepAlive: true, maxSockets: 4, ca: access.certificateAuthority })
-  const ask = async (building: Promise<RequestContext>): Promise<Answer> => {
+  const answer = async (building: Promise<RequestContext>): Promise<Answer> => {
     try {
       return await send(await building, access, agent)
     } catch (error) {
@@ -38,43 +38,31 @@ export async function openClient(access: Access, namespace: string): Promise<Kub
   }
   return {
     get: ({ group, version, plural }, name) =>
-      ask(any.getNamespacedCustomObject(group, version, namespace, plural, name)),
+      answer(any.getNamespacedCustomObject(group, version, namespace, plural, name)),
     create: ({ group, version, plural }, object) =>
-      ask(any.createNamespacedCustomObject(group, version, namespace, plural, object)),
+      answer(any.createNamespacedCustomObject(group, version, namespace, plural, object)),
     replace: ({ group, version, plural }, name, object) =>
-      ask(any.replaceNamespacedCustomObject(group, version, namespace, plural, name, object)),
+      answer(any.replaceNamespacedCustomObject(group, version, namespace, plural, name, object)),
     patch: (kind: Kind, name: string, patch: ApiObject) =>
       kind.group === ''
-        ? ask(core.patchNamespacedPod(name, namespace, patch))
-        : ask(any.patchNamespacedCustomObject(kind.group, kind.version, namespace, kind.plural, name, patch)),
+        ? answer(core.patchNamespacedPod(name, namespace, patch))
+        : answer(any.patchNamespacedCustomObject(kind.group, kind.version, namespace, kind.plural, name, patch)),
     close: () => agent.destroy(),
   }
 }
 
-function send(context: RequestContext, { token }: Access, agent: Agent): Promise<Answer> {
+async function send(context: RequestContext, { token }: Access, agent: Agent): Promise<Answer> {
   const method = context.getHttpMethod()
   const headers: Record<string, string> = { ...context.getHeaders(), authorization: `Bearer ${token()}` }
   // The factory takes the first form that the API lists; ours is the one that tells only what changes.
   if (method === 'PATCH') headers['Content-Type'] = 'application/merge-patch+json'
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
-  // A server that takes the connection and says nothing is given up, too.
-  const signal = AbortSignal.timeout(REQUEST_LIMIT_MS)
-  const request = requestHttps(context.getUrl(), { method, headers, agent, signal }, response => {
-    const chunks: Buffer[] = []
-    let size = 0
-    response.on('data', (chunk: Buffer) => {
-      chunks.push(chunk)
-      size += chunk.length
-      if (size > MAX_ANSWER_BYTES) request.destroy(new Error('the answer is too long'))
-    })
-    response.on('error', reject)
-    response.on('end', () => resolve(answerOf(response.statusCode ?? 0, Buffer.concat(chunks).toString())))
+  const body = context.getBody() as string | undefined
+  const { status, text } = await ask(new URL(context.getUrl()), {
+    options: { method, headers, agent },
+    body,
+    maxBytes: MAX_ANSWER_BYTES,
   })
-  request.on('error', error => {
-    reject(signal.aborted ? new Error(`no answer within ${REQUEST_LIMIT_MS / 1_000} s`) : error)
-  })
-  request.end(context.getBody())
-  return promise
+  return answerOf(status, text)
 }
 
 /** A refusal comes as a Status object; a proxy in between may answer anything. */

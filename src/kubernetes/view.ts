@@ -1,7 +1,7 @@
-import { request as requestHttp } from 'node:http'
-import { type RequestOptions, request as requestHttps } from 'node:https'
+import type { RequestOptions } from 'node:https'
 import type { KubeConfig } from '@kubernetes/client-node'
 import type { PodStatus, ScalerStatus, WorkloadStatus } from '../status/report.ts'
+import { ask } from './ask.ts'
 import {
   type Hpa,
   type ManifestList,
@@ -53,7 +53,6 @@ export type ClusterView = {
   page(kind: 'pods' | 'services', name: string, port: number | string, path: string): Promise<string>
 }
 
-const REQUEST_LIMIT_MS = 5_000
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 const SELECTOR = 'app.kubernetes.io/name=tidemark'
 const NOT_FOUND = 404
@@ -148,35 +147,14 @@ class AnswerError extends Error {
 
 async function getText(config: KubeConfig, server: string, path: string): Promise<string> {
   const url = new URL(server.replace(/\/+$/, '') + path)
-  const options: RequestOptions = { timeout: REQUEST_LIMIT_MS }
+  const options: RequestOptions = {}
   await config.applyToHTTPSOptions(options)
-  const send = url.protocol === 'http:' ? requestHttp : requestHttps
-  const { promise, resolve, reject } = Promise.withResolvers<string>()
-  // Also a server that accepts the connection and says nothing is given up.
-  const signal = AbortSignal.timeout(REQUEST_LIMIT_MS)
-  const request = send(url, { ...options, signal }, response => {
-    const chunks: Buffer[] = []
-    let size = 0
-    response.on('data', (chunk: Buffer) => {
-      chunks.push(chunk)
-      size += chunk.length
-      if (size > MAX_ANSWER_BYTES) request.destroy(new Error(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`))
-    })
-    response.on('error', reject)
-    response.on('end', () => {
-      const text = Buffer.concat(chunks).toString()
-      const status = response.statusCode ?? 0
-      if (status >= 200 && status < 300) resolve(text)
-      else reject(new AnswerError(status, reasonOf(status, text)))
-    })
-  })
-  request.on('error', error => {
+  const { status, text } = await ask(url, { options, maxBytes: MAX_ANSWER_BYTES }).catch((error: Error) => {
     const message = error.message === '' ? String((error as NodeJS.ErrnoException).code) : error.message
-    const reason = signal.aborted ? `no answer within ${REQUEST_LIMIT_MS / 1_000} s` : message
-    reject(new Error(`${url.host}: ${reason}`, { cause: error }))
+    throw new Error(`${url.host}: ${message}`, { cause: error })
   })
-  request.end()
-  return await promise
+  if (status >= 200 && status < 300) return text
+  throw new AnswerError(status, reasonOf(status, text))
 }
 
 /** The API server says what was wrong in a Status object; a pod may answer anything. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Done } from '../../scripts/tools/run.ts'
 import { type ApiServer, startApiServer } from '../support/kubernetes/apiServer.ts'
-import type { Done } from '../support/kubernetes/processes.ts'
 import { CASES } from './support/cases.ts'
 import {
   CHART,

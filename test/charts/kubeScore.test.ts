@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
+import { runProgram } from '../../scripts/tools/run.ts'
 import { ensureTool } from '../../scripts/tools.ts'
-import { runProgram } from '../support/kubernetes/processes.ts'
 import { ciFile, describeWithTools, documents, render, type Values } from './support/helm.ts'
 
 /** A grade of 10 is all that can be had; below that kube-score has something to say. */

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, inject } from 'vitest'
 import { parseAllDocuments } from 'yaml'
+import { type Done, runProgram } from '../../../scripts/tools/run.ts'
 import { ensureTool } from '../../../scripts/tools.ts'
-import { type Done, runProgram } from '../../support/kubernetes/processes.ts'
 
 export const ROOT = join(import.meta.dirname, '..', '..', '..')
 export const CHART = join(ROOT, 'charts', 'tidemark')

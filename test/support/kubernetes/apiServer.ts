@@ -2,9 +2,11 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { runProgram } from '../../../scripts/tools/run.ts'
 import { ensureTool } from '../../../scripts/tools.ts'
+import { freePorts } from '../../../src/dev/kafka/ports.ts'
 import { type CrdSet, crdFiles } from './crds.ts'
-import { freePorts, runProgram, type Server, startServer } from './processes.ts'
+import { type Server, startServer } from './processes.ts'
 import { waitForReady } from './ready.ts'
 
 const START_ATTEMPTS = 3
@@ -72,7 +74,7 @@ async function startOnce(programs: Programs, crds: readonly string[]): Promise<A
     await rm(folder, { recursive: true, force: true })
   }
   try {
-    const [clientPort, peerPort, port] = (await freePorts(3)) as [number, number, number]
+    const [clientPort, peerPort, port] = (await freePorts(3, '127.0.0.1')) as [number, number, number]
     const token = randomBytes(24).toString('hex')
     const identity = await writeIdentity(folder, token)
     const etcdUrl = `http://127.0.0.1:${clientPort}`

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { basename, join } from 'node:path'
 import { guard, hasExited } from '../../../src/dev/kafka/process.ts'
 
@@ -42,57 +41,5 @@ export function startServer(program: string, args: readonly string[], folder: st
       }
       endGuard()
     },
-  }
-}
-
-/** `status` is null when the program was ended by a signal, as after its time. */
-export type Done = { readonly status: number | null; readonly stdout: string; readonly stderr: string }
-
-type RunOptions = {
-  readonly input?: string | undefined
-  readonly timeoutMs: number
-  readonly env?: Readonly<Record<string, string>>
-}
-
-/** Runs a program to its end. @throws Error when it cannot be started */
-export function runProgram(program: string, args: readonly string[], options: RunOptions): Promise<Done> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      timeout: options.timeoutMs,
-      env: { ...process.env, ...options.env },
-    })
-    const [out, err]: [Buffer[], Buffer[]] = [[], []]
-    child.stdout.on('data', chunk => out.push(chunk))
-    child.stderr.on('data', chunk => err.push(chunk))
-    child.on('error', reject)
-    child.on('close', status =>
-      resolve({ status, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }),
-    )
-    // It may end before it has read all.
-    child.stdin.on('error', () => {})
-    child.stdin.end(options.input)
-  })
-}
-
-/** Ports of the loopback interface that were free a moment ago, each another. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  try {
-    return await Promise.all(
-      servers.map(
-        server =>
-          new Promise<number>((resolve, reject) => {
-            server.on('error', reject)
-            server.listen(0, '127.0.0.1', () => {
-              const address = server.address()
-              if (address === null || typeof address === 'string') reject(new Error('a TCP server has a port'))
-              else resolve(address.port)
-            })
-          }),
-      ),
-    )
-  } finally {
-    await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
   }
 }
