@@ -8,9 +8,25 @@ export type Figure = {
   /** The same thing, or the nearest to it, done by somebody else in the same run. */
   readonly peer: { readonly name: string; readonly value: number } | null
   readonly note: string
+  /** Bars of the picture: who has come to how many events a second. */
+  readonly bars?: readonly Bar[]
 }
 
-export const SECTIONS = ['throughput', 'takeover', 'memory', 'freshness', 'results'] as const
+export type Bar = { readonly group: string; readonly label: string; readonly eventsPerSecond: number }
+
+/** What `npm run bench` runs by itself: the table of what Tidemark has to reach. */
+export const USUAL_SECTIONS = ['throughput', 'peers', 'memory', 'scale', 'start'] as const
+export const SECTIONS = [
+  ...USUAL_SECTIONS,
+  'telemetry',
+  'takeover',
+  'freshness',
+  'results',
+  'payloads',
+  'backlog',
+  'idle',
+  'profile',
+] as const
 export type Section = (typeof SECTIONS)[number]
 
 /** A figure as it is printed with --json: `met` is null without a target, `ratio` is value / peer. */
@@ -22,10 +38,16 @@ export function told(figure: Figure): ToldFigure {
   return { ...figure, met, ratio: peer === null ? null : value / peer.value }
 }
 
-/** Whole numbers with separators; below 100 with one digit, below 10 with two. */
+/** Whole numbers with separators; below 100 with one digit, below 10 with two. A dash for what was not measured. */
 export function numberText(value: number): string {
+  if (!Number.isFinite(value)) return '–'
   const digits = Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0
   return value.toLocaleString('en-US', { minimumFractionDigits: 0, maximumFractionDigits: digits })
+}
+
+export function targetText({ target }: Pick<Figure, 'target'>): string {
+  if (target === null) return ''
+  return 'least' in target ? `>= ${numberText(target.least)}` : `<= ${numberText(target.most)}`
 }
 
 export const MIB = 1024 * 1024

@@ -1,4 +1,5 @@
 import type { Result } from '../src/results/result.ts'
+import { ascending } from './statistics.ts'
 import type { LoadMessage } from './tools/load.ts'
 
 type Runs = Extract<LoadMessage, { kind: 'runs' }>
@@ -70,13 +71,4 @@ function firstPast(list: readonly Told[], offset: number): Told | undefined {
     else low = middle + 1
   }
   return list[low]
-}
-
-function ascending(values: readonly number[]): number[] {
-  return [...values].sort((a, b) => a - b)
-}
-
-/** @param values ascending */
-export function quantile(values: readonly number[], q: number): number {
-  return values[Math.min(values.length - 1, Math.floor(values.length * q))] ?? Number.NaN
 }

@@ -26,3 +26,7 @@ export function describeMachine(): Machine {
     kafka: kafkaVersion(readFileSync(POM_FILE, 'utf8')),
   }
 }
+
+export function machineText({ date, cores, cpu, memory_gib, node, kafka }: Machine): string {
+  return `${date} · ${cores} x ${cpu}, ${memory_gib} GiB · Node ${node} · Kafka ${kafka} on the same machine`
+}

@@ -8,12 +8,13 @@ import { groupName, partialsTopic, topicName } from '../src/kafka/names.ts'
 import type { Result } from '../src/results/result.ts'
 import { decodeMessage } from '../src/tasks/messages.ts'
 import { levelsOf } from '../src/windows/levels.ts'
+import type { Bench } from './bench.ts'
 import { type Figure, MIB } from './figure.ts'
 import type { Lab, Pipeline } from './lab.ts'
 import { usageOf } from './proc.ts'
 import type { PartialsMessage, PartialsTask } from './tools/partials.ts'
 
-export type Results = {
+type Results = {
   readonly partials: number
   readonly seconds: number
   readonly restartMs: number
@@ -40,16 +41,12 @@ const LOOK_MS = 50
 /** Days that are over by now. */
 const DAY_START_MS = Math.floor(Date.now() / 86_400_000 - 3) * 86_400_000
 
-/**
- * Three days of partials for one reducer, its restart behind them, what it told in SQL, and an hour of a million users.
- * @param profileFolder where the reducer of the day leaves its CPU profile; null for none
- */
-export async function measureResults(
-  lab: Lab,
-  quick: boolean,
-  profileFolder: string | null,
-  say: (line: string) => void,
-): Promise<Results> {
+/** Three days of partials for one reducer, its restart behind them, what it told in SQL, and an hour of a million users. */
+export async function measureResults(bench: Bench): Promise<Figure[]> {
+  return resultFigures(await runStages(bench))
+}
+
+async function runStages({ lab, quick, profileFolder, say }: Bench): Promise<Results> {
   const day = await lab.pipeline('day')
   const hours = quick ? 6 : 72
   const filled = await fill(lab, day, { hours, usersPerPartial: LOGINS_PER_PARTIAL, users: 10_000 })
@@ -253,7 +250,7 @@ function worstOfSeeds(seeds: number, users: number, size: number): Results['wors
   return { errors, seeds, users }
 }
 
-export function resultFigures({ partials, seconds, restartMs, sink, hour, peakBytes, worst }: Results): Figure[] {
+function resultFigures({ partials, seconds, restartMs, sink, hour, peakBytes, worst }: Results): Figure[] {
   const figure = (name: string, value: number, unit: string, target: Figure['target'], note: string): Figure => {
     return { section: 'results', name, value, unit, target, peer: null, note }
   }

@@ -3,15 +3,18 @@ import { createKafka } from '../src/kafka/client.ts'
 import { topicName } from '../src/kafka/names.ts'
 import type { FetchedBatch } from '../src/kafka/wire/fetchedBatch.ts'
 import type { Result } from '../src/results/result.ts'
+import type { Bench } from './bench.ts'
+import { othersText, WORKS, type Work } from './drain.ts'
 import { type Figure, MIB } from './figure.ts'
-import { Freshness, quantile } from './freshness.ts'
-import type { Lab, Pipeline } from './lab.ts'
+import { Freshness } from './freshness.ts'
+import type { Pipeline } from './lab.ts'
 import { type ProcessUsage, watchOthers, watchProcess } from './proc.ts'
-import { MOST_MEBIBYTES, othersText, type Work } from './throughput.ts'
-import type { LoadMessage, LoadTask } from './tools/load.ts'
+import { steadyLoad } from './sources.ts'
+import { quantile } from './statistics.ts'
+import type { LoadMessage } from './tools/load.ts'
 
 /** One aggregator and one reducer under a steady load. */
-export type Steady = {
+type Steady = {
   readonly work: Work
   readonly seconds: number
   readonly rate: number
@@ -30,25 +33,48 @@ export type Steady = {
 export const RATE = 20_000
 const MOST_FRESHNESS_MS = 3_000
 const WATCH_MS = 1_000
+const SECONDS = 60
+const QUICK_SECONDS = 20
+/** 200 MB, as the kernel and Kubernetes count (Mi). */
+const MOST_MEBIBYTES = 200
 /** Events of the first seconds are left out: the group forms, and the JIT warms up. */
 const WARM_UP_MS = 10_000
 /** What the last events may take to be seen in a result. */
 const TAIL_MS = 10_000
 const READER_WAIT_MS = 50
 
-export async function measureSteady(
-  lab: Lab,
-  work: Work,
-  seconds: number,
-  say: (line: string) => void,
-): Promise<Steady> {
+/** Runs of a bench that have been made: memory and freshness are told of the same ones. */
+const runs = new WeakMap<Bench, Promise<readonly Steady[]>>()
+
+export async function measureMemory(bench: Bench): Promise<Figure[]> {
+  return (await steadyRuns(bench)).flatMap(memoryFigures)
+}
+
+export async function measureFreshness(bench: Bench): Promise<Figure[]> {
+  return (await steadyRuns(bench)).flatMap(freshnessFigures)
+}
+
+function steadyRuns(bench: Bench): Promise<readonly Steady[]> {
+  const made = runs.get(bench) ?? runAll(bench)
+  runs.set(bench, made)
+  return made
+}
+
+async function runAll(bench: Bench): Promise<readonly Steady[]> {
+  const steady: Steady[] = []
+  for (const work of WORKS) steady.push(await runSteadily(bench, work))
+  return steady
+}
+
+async function runSteadily({ lab, quick, say }: Bench, work: Work): Promise<Steady> {
+  const seconds = quick ? QUICK_SECONDS : SECONDS
   const pipeline = await lab.pipeline(`steady-${work}`, { ENRICHED_ENABLED: String(work === 'enriching') })
   const aggregator = lab.role(`steady-${work}-aggregate`, 'aggregate', pipeline)
   const reducer = lab.role(`steady-${work}-reduce`, 'reduce', pipeline)
   await Promise.all([aggregator, reducer].map(role => role.line(({ event }) => event === 'live')))
   const freshness = new Freshness()
   const readers = await startReaders(pipeline, freshness)
-  const load = lab.tool<LoadMessage>('load.ts', loadOf(pipeline), message => {
+  const load = lab.tool<LoadMessage>('load.ts', steadyLoad(pipeline, RATE, true), message => {
     if (message.kind === 'runs') freshness.produced(message)
   })
   try {
@@ -69,10 +95,6 @@ export async function measureSteady(
     await readers.stop()
     await Promise.all([lab.endRole(aggregator), lab.endRole(reducer)])
   }
-}
-
-export function loadOf({ settings }: Pipeline): LoadTask {
-  return { settings, rate: RATE, events: null, tellRuns: true }
 }
 
 /** Reads results and, as the peer, the source topic itself; notes when each became readable. */
@@ -113,7 +135,7 @@ function* recordsOf(batch: unknown): Iterable<{ readonly timestamp: number; read
   }
 }
 
-export function steadyMemoryFigures({ work, usages, seconds, rate }: Steady): Figure[] {
+function memoryFigures({ work, usages, seconds, rate }: Steady): Figure[] {
   const last = usages.slice(-Math.ceil(usages.length / 6))
   return [
     {
@@ -137,7 +159,7 @@ function cpuShare(usages: readonly ProcessUsage[]): string {
   return ((100 * (last.cpuSeconds - first.cpuSeconds)) / seconds).toFixed(0)
 }
 
-export function freshnessFigures({ work, fresh, unseen, plain, rate, otherCores }: Steady): Figure[] {
+function freshnessFigures({ work, fresh, unseen, plain, rate, otherCores }: Steady): Figure[] {
   const figure = (name: string, q: number, target: Figure['target'], note: string): Figure => ({
     section: 'freshness',
     name: `produced to readable result, ${work}, ${name}`,

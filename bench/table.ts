@@ -1,5 +1,5 @@
-import { numberText, type ToldFigure } from './figure.ts'
-import type { Machine } from './machine.ts'
+import { numberText, type ToldFigure, targetText } from './figure.ts'
+import { type Machine, machineText } from './machine.ts'
 
 const HEAD = ['', 'what', 'value', 'target', '', 'peer in the same run', 'ratio', 'note']
 
@@ -9,7 +9,6 @@ export function printTable(
   figures: readonly ToldFigure[],
   out: { write(text: string): unknown },
 ): void {
-  const { date, cores, cpu, memory_gib, node, kafka } = machine
   const rows = [HEAD, ...figures.map(rowOf)]
   const widths = HEAD.map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0)))
   const lines = rows.map(row =>
@@ -18,18 +17,16 @@ export function printTable(
       .join('  ')
       .trimEnd(),
   )
-  out.write(`\n${date} · ${cores} x ${cpu}, ${memory_gib} GiB · Node ${node} · Kafka ${kafka} on the same machine\n`)
+  out.write(`\n${machineText(machine)}\n`)
   out.write(`${lines.join('\n')}\n`)
 }
 
 function rowOf({ section, name, value, unit, target, met, peer, ratio, note }: ToldFigure): string[] {
-  const limit =
-    target === null ? '' : 'least' in target ? `>= ${numberText(target.least)}` : `<= ${numberText(target.most)}`
   return [
     section,
     name,
     `${numberText(value)} ${unit}`,
-    limit,
+    targetText({ target }),
     met === null ? '' : met ? 'met' : 'MISSED',
     peer === null ? '' : `${peer.name} ${numberText(peer.value)}`,
     ratio === null ? '' : ratio.toFixed(2),

@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RoleLine, RoleProcess } from '../src/dev/roleProcess.ts'
+import type { Bench } from './bench.ts'
 import type { Figure } from './figure.ts'
 import type { Lab, Pipeline } from './lab.ts'
-import { loadOf, RATE } from './steady.ts'
+import { steadyLoad } from './sources.ts'
+import { RATE } from './steady.ts'
 import type { LoadMessage } from './tools/load.ts'
 
 /** One aggregator was killed and another went on with its partitions. */
-export type Takeover = {
+type Takeover = {
   readonly partitions: number
   /** From the assignment to the live counting of the last of them. */
   readonly liveMs: number
@@ -18,7 +20,7 @@ export type Takeover = {
   readonly replayed: number
 }
 
-export type Takeovers = {
+type Takeovers = {
   readonly byNewcomer: Takeover
   readonly byMember: Takeover
   readonly sessionTimeoutMs: number
@@ -38,10 +40,14 @@ const SESSION_TIMEOUT_MS = 6_000
  * Kills aggregators under load: first the only one, whose 12 partitions all go to one that waits in the group for them;
  * then one of two, the other of which keeps its own.
  */
-export async function measureTakeovers(lab: Lab, quick: boolean, say: (line: string) => void): Promise<Takeovers> {
+export async function measureTakeovers(bench: Bench): Promise<Figure[]> {
+  return takeoverFigures(await killAndTakeOver(bench))
+}
+
+async function killAndTakeOver({ lab, quick, say }: Bench): Promise<Takeovers> {
   const pipeline = await lab.pipeline('takeover', { SESSION_TIMEOUT: `${SESSION_TIMEOUT_MS}ms` })
   const first = new Member(lab, 'takeover-1', pipeline)
-  const load = lab.tool<LoadMessage>('load.ts', { ...loadOf(pipeline), tellRuns: false })
+  const load = lab.tool<LoadMessage>('load.ts', steadyLoad(pipeline, RATE))
   const members = [first]
   try {
     await first.untilLive(PARTITIONS)
@@ -131,7 +137,7 @@ class Member {
   }
 }
 
-export function takeoverFigures({ byNewcomer, byMember, sessionTimeoutMs }: Takeovers): Figure[] {
+function takeoverFigures({ byNewcomer, byMember, sessionTimeoutMs }: Takeovers): Figure[] {
   const figure = (name: string, { partitions, liveMs, restoredMs, sinceKillMs, replayed }: Takeover): Figure => ({
     section: 'takeover',
     name: `assigned to live, ${partitions} partitions, ${name}`,

@@ -4,6 +4,7 @@ import { NO_SHARES } from '../../src/dev/generator/eventOptions.ts'
 import { createEventSource, type EventSource } from '../../src/dev/generator/eventSource.ts'
 import { runGenerator } from '../../src/dev/generator/generator.ts'
 import { Ledger } from '../../src/dev/generator/ledger.ts'
+import { Random } from '../../src/dev/generator/random.ts'
 import { createEventParser, emptyEvent } from '../../src/events/parse.ts'
 import { createBatchSender } from '../../src/kafka/batchSender.ts'
 import { windowIndexOf } from '../../src/windows/windows.ts'
@@ -17,6 +18,16 @@ export type LoadTask = {
   readonly events: number | null
   /** Tell what lies where, see `LoadMessage`. */
   readonly tellRuns: boolean
+  readonly shape: LoadShape
+}
+
+/** What kind of events. */
+export type LoadShape = {
+  readonly users: number
+  /** About the length that each value is brought to; null leaves it as it is, some 175 bytes. */
+  readonly bytes: number | null
+  /** Each record has a `traceparent`, and this share of them is sampled; null for no headers. */
+  readonly tracedShare: number | null
 }
 
 /**
@@ -67,13 +78,39 @@ class Teller extends Ledger {
   }
 }
 
+/** The value as it is written: `{"user_id":"<36 characters>",…}`. */
+const ID_START = '{"user_id":"'.length
+/** Of a user's id so much may go: twelve digits still tell all users apart. */
+const SPARE_ID_BYTES = 24
+
+/** Brings values to about `bytes`: by a shorter user id, or by one more field that nobody knows. */
+function resized(value: Buffer, bytes: number): Buffer {
+  if (bytes < value.length) {
+    const cut = Math.min(SPARE_ID_BYTES, value.length - bytes)
+    return Buffer.concat([value.subarray(0, ID_START), value.subarray(ID_START + cut)])
+  }
+  const filler = 'x'.repeat(Math.max(0, bytes - value.length - ',"filler":""'.length))
+  return Buffer.concat([value.subarray(0, -1), Buffer.from(`,"filler":"${filler}"}`)])
+}
+
+function shapedSource({ settings, shape: { users, bytes, tracedShare } }: LoadTask): EventSource {
+  const options = { partitions: settings.topics.sourcePartitions, users, variedClients: 0, shares: NO_SHARES }
+  const source = createEventSource(options)
+  const random = new Random(1)
+  return {
+    next: now => {
+      const event = source.next(now)
+      const value = bytes === null || event.value === null ? event.value : resized(event.value, bytes)
+      if (tracedShare === null) return { ...event, value }
+      const sampled = random.unit() < tracedShare ? '01' : '00'
+      return { ...event, value, headers: [['traceparent', `00-${random.hex(32)}-${random.hex(16)}-${sampled}`]] }
+    },
+  }
+}
+
 const task = JSON.parse(process.argv[2] ?? '') as LoadTask
 const { settings, rate, events } = task
-const source: EventSource = createEventSource({
-  partitions: settings.topics.sourcePartitions,
-  variedClients: 0,
-  shares: NO_SHARES,
-})
+const source = shapedSource(task)
 const end = new AbortController()
 process.on('SIGTERM', () => end.abort())
 // Whoever asked for the load has gone.

@@ -71,7 +71,11 @@ export class Aggregate {
     this.countries.add(country, 1)
     this.regions.add(region, 1)
     this.users.add(event.userId, deviceId === UNKNOWN ? null : deviceId, event.timeMs)
-    if ((missing | invalid) === 0) return
+    if ((missing | invalid) !== 0) this.addQuality(missing, invalid)
+  }
+
+  /** Counts an event's fields that were missing or invalid, bit sets of field numbers, as `add` does. */
+  addQuality(missing: number, invalid: number): void {
     for (let i = 0; i < this.missing.length; i++) {
       if ((missing >> i) & 1) this.missing[i]!++
       if ((invalid >> i) & 1) this.invalid[i]!++

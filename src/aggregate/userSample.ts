@@ -12,6 +12,9 @@ const DEVICE = 4
 const NO_DEVICE = -1
 const FIRST_CAPACITY = 16
 
+/** A user's hash by hashText53, and when the user logged in, epoch milliseconds. */
+export type Login = { readonly userHash: number; readonly timeMs: number }
+
 /** What few users have: more than one device or session. A list that is empty leaves it to the row. */
 type More = { readonly devices: number[]; moreDevices: boolean; readonly intervals: number[] }
 
@@ -59,14 +62,22 @@ export class UserSample {
 
   /** Counts a login; `deviceId` is null when it is not known. */
   add(userId: string, deviceId: string | null, timeMs: number): void {
-    const hash = hashText53(userId)
-    if (hash > this.#ceiling) return
+    const row = this.login({ userHash: hashText53(userId), timeMs })
+    if (row >= 0 && deviceId !== null) this.addDevice(row, hashText(deviceId))
+  }
+
+  /**
+   * Counts a login of the user with this hash. It is taken in an object, which there is anyway: numbers of this size would
+   * each become one on their way.
+   * @returns the user's row, good until the next call of any method but `addDevice`; -1 when the user is not among those kept
+   */
+  login({ userHash: hash, timeMs }: Login): number {
+    if (hash > this.#ceiling) return -1
     let row = this.#find(hash)
     if (row >= 0) this.#join(row, timeMs, timeMs)
     else row = this.#insert(hash, timeMs, timeMs)
-    if (row < 0) return
-    this.#rows[row * ROW + LOGINS]! += 1
-    if (deviceId !== null) this.#addDevice(row, hashText(deviceId))
+    if (row >= 0) this.#rows[row * ROW + LOGINS]! += 1
+    return row
   }
 
   /** Adds the users of another sample to this one's. */
@@ -124,7 +135,7 @@ export class UserSample {
     for (let i = joined; i < user.intervalCount; i++) {
       this.#join(row, intervals[2 * i] as number, intervals[2 * i + 1] as number)
     }
-    for (let i = 0; i < user.deviceCount; i++) this.#addDevice(row, devices[i] as number)
+    for (let i = 0; i < user.deviceCount; i++) this.addDevice(row, devices[i] as number)
     if (user.moreDevices) this.#moreOf(row).moreDevices = true
   }
 
@@ -151,7 +162,9 @@ export class UserSample {
     else this.#moreOf(row).intervals.push(first, last, start, end)
   }
 
-  #addDevice(row: number, device: number): void {
+  /** Adds the device with this hash, of which only the bits count, to those of the user in the row. */
+  addDevice(row: number, hash: number): void {
+    const device = hash >>> 0
     const at = row * ROW + DEVICE
     const known = this.#rows[at] as number
     if (known === device) return

@@ -41,8 +41,8 @@ const spec: RoleSpec<AggregateTask> = {
 }
 
 async function open({ settings, kafka, limits, log, traced }: RoleContext): Promise<RoleParts<AggregateTask>> {
-  const { place, enrich, close: closeEnrichment } = await openEnrichment(settings.enriched, log)
-  const outputs = await openOutputs(settings, kafka, enrich)
+  const { place, placeOfIpv4, enrich, splice, close: closeEnrichment } = await openEnrichment(settings.enriched, log)
+  const outputs = await openOutputs(settings, kafka, { enrich, splice })
   const { compression } = settings
   const batchLimits: BatchLimits = {
     deadLetters: outputs.deadLetterMaxBytes,
@@ -62,6 +62,7 @@ async function open({ settings, kafka, limits, log, traced }: RoleContext): Prom
     idleTimeoutMs: settings.idleTimeoutMs,
     limits,
     place,
+    placeOfIpv4,
     outputs,
     traced,
   })
@@ -100,7 +101,7 @@ async function open({ settings, kafka, limits, log, traced }: RoleContext): Prom
 async function openOutputs(
   settings: Settings,
   kafka: KafkaClient,
-  enrich: Enrichment['enrich'],
+  { enrich, splice }: Pick<Enrichment, 'enrich' | 'splice'>,
 ): Promise<EventOutputSettings> {
   const { deadLetters } = await readTopicFacts(kafka, settings, ['deadLetters'])
   const letters = {
@@ -111,7 +112,7 @@ async function openOutputs(
   if (enrich === null) return { ...letters, enriched: null }
   const { enriched } = await readTopicFacts(kafka, settings, ['enriched'])
   const userIdKeyId = settings.enriched.userIdKey?.id ?? null
-  return { ...letters, enriched: { enrich, maxBytes: enriched.maxMessageBytes, userIdKeyId } }
+  return { ...letters, enriched: { enrich, splice, maxBytes: enriched.maxMessageBytes, userIdKeyId } }
 }
 
 /** `tidemark aggregate`: reads the source topic, tells what each partition's prefix adds up to. */

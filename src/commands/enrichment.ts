@@ -1,6 +1,7 @@
 import type { Settings } from '../config/settings.ts'
 import { createEnrichedText } from '../events/enrich.ts'
-import { createPlaceReader, type GeoLookup } from '../events/place.ts'
+import { createPlaceReader, type GeoLookup, type Ipv4Lookup } from '../events/place.ts'
+import { createEnrichedSplice, type EnrichedSplice } from '../events/splice.ts'
 import { openGeo } from '../lookups/geo.ts'
 import { readUserIdHash } from '../lookups/userIdHash.ts'
 import type { EnrichText } from '../tasks/eventOutputs.ts'
@@ -9,8 +10,11 @@ import type { Log } from '../telemetry/log.ts'
 export type Enrichment = {
   /** The place of an event's address. Windows count places also when no event is enriched. */
   readonly place: GeoLookup
+  readonly placeOfIpv4: Ipv4Lookup
   /** Null when accepted events are only counted. */
   readonly enrich: EnrichText | null
+  /** Null when every record is written as a text: also where fields are chosen or renamed. */
+  readonly splice: EnrichedSplice | null
   readonly close: () => void
 }
 
@@ -23,11 +27,12 @@ export async function openEnrichment(
   log: Log,
 ): Promise<Enrichment> {
   const hashUserId = !enabled || userIdKey === null ? null : readUserIdHash(userIdKey)
-  const { lookup, close } = await openGeo({
+  const { lookup, lookupIpv4, close } = await openGeo({
     file: geoDatabase,
     onEvent: (name, details) => log[name === 'geo_loaded' ? 'info' : 'error'](name, details),
   })
   const places = createPlaceReader(lookup)
   const enrich = enabled ? createEnrichedText({ timeZone, geo: lookup, hashUserId, fields }, places) : null
-  return { place: places.placeOf, enrich, close }
+  const splice = enabled && fields === null ? createEnrichedSplice({ timeZone, hashUserId }) : null
+  return { place: places.placeOf, placeOfIpv4: lookupIpv4, enrich, splice, close }
 }

@@ -5,6 +5,7 @@ import { EXIT, exitCodeOf } from '../errors.ts'
 import { OPTIONAL_FIELDS } from '../events/codes.ts'
 import { createTopicReader, type TopicReader } from '../kafka/admin.ts'
 import { createKafka, type KafkaClient, untilReachable } from '../kafka/client.ts'
+import { chooseDecoder } from '../kafka/decoder.ts'
 import type { Lanes } from '../kafka/lanes.ts'
 import { createMembership } from '../kafka/membership.ts'
 import { groupName, outputTopicNames, topicName } from '../kafka/names.ts'
@@ -14,7 +15,7 @@ import { limitBatchBytes } from '../kafka/wire/fetchedBatch.ts'
 import { type Cluster, openKubernetes } from '../kubernetes/openKubernetes.ts'
 import type { Delivery } from '../runtime/ports.ts'
 import { Worker } from '../runtime/worker.ts'
-import type { Commit, OutputRecord, Task, TaskFactory } from '../tasks/task.ts'
+import type { Commit, Output, Task, TaskFactory } from '../tasks/task.ts'
 import { type Log, sampled } from '../telemetry/log.ts'
 import { RoleTelemetry } from '../telemetry/roleTelemetry.ts'
 import { createStatistics } from '../telemetry/statistics.ts'
@@ -123,6 +124,7 @@ async function runStage<T extends Task>(stage: StageParts<T>): Promise<number> {
   const { context, spec, settings, log, nameOf, cluster, tracing } = stage
   const quiet = sampled(log, 10_000)
   limitBatchBytes(settings.maxBatchBytes)
+  chooseDecoder(settings.kafkaDecoder)
   const kafka = await openKafka(settings, quiet.write)
   await verifyTopicsForRole(kafka, settings, spec.stage)
   const lanes = spec.lanes(settings)
@@ -199,7 +201,7 @@ function traced<T extends Task>(
   const group = groupName(settings, spec.stage)
   const topicNames = outputTopicNames(settings)
   return (lane, commit) => {
-    const place = { ...lanes.placeOf(lane), group, topicOf: (record: OutputRecord) => topicOf(record, topicNames) }
+    const place = { ...lanes.placeOf(lane), group, topicOf: (record: Output) => topicOf(record, topicNames) }
     return tracing.delivery(createDelivery(lane, commit), place)
   }
 }

@@ -2,6 +2,7 @@ import { loadSettings } from '../config/load.ts'
 import type { Settings } from '../config/settings.ts'
 import { EXIT, exitCodeOf, TidemarkError } from '../errors.ts'
 import { createKafka, type KafkaClient, untilReachable } from '../kafka/client.ts'
+import { chooseDecoder } from '../kafka/decoder.ts'
 import { followTopic } from '../kafka/followTopic.ts'
 import { topicName } from '../kafka/names.ts'
 import { readTopicFacts } from '../kafka/topics.ts'
@@ -38,6 +39,7 @@ async function serve(context: CommandContext): Promise<number> {
     lines.seldom.write(level, 'kafka_client', { message, ...details })
   }
   limitBatchBytes(settings.maxBatchBytes)
+  chooseDecoder(settings.kafkaDecoder)
   await untilReachable(settings.kafka, kafkaLog, settings.kafkaWaitMs)
   const kafka = createKafka(settings.kafka, kafkaLog)
   const topic = topicName(settings, 'results')

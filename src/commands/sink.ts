@@ -4,6 +4,7 @@ import type { Settings } from '../config/settings.ts'
 import { EXIT, exitCodeOf, TidemarkError } from '../errors.ts'
 import { createTopicReader, type TopicReader } from '../kafka/admin.ts'
 import { createKafka, type KafkaClient, untilReachable } from '../kafka/client.ts'
+import { chooseDecoder } from '../kafka/decoder.ts'
 import { lanesOfTopic } from '../kafka/lanes.ts'
 import { createMembership } from '../kafka/membership.ts'
 import { groupName, topicName } from '../kafka/names.ts'
@@ -110,6 +111,7 @@ async function openParts(settings: Settings, log: Log, telemetry: SinkTelemetry)
     quiet.write(level, 'kafka_client', { message, ...details })
   }
   limitBatchBytes(settings.maxBatchBytes)
+  chooseDecoder(settings.kafkaDecoder)
   await untilReachable(settings.kafka, kafkaLog, settings.kafkaWaitMs)
   const kafka = createKafka(settings.kafka, kafkaLog)
   await verifyTopicsForRole(kafka, settings, 'sink')

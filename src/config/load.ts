@@ -159,6 +159,7 @@ function settingsOf(values: SettingValues, kafka: KafkaSettings, databaseUrl: st
     maxEventDepth: values.MAX_EVENT_DEPTH,
     validationRequired: withAlwaysRequired(values.VALIDATION_REQUIRED),
     rejectedShare: { limit: values.REJECTED_SHARE, windowMs: values.REJECTED_SHARE_WINDOW },
+    kafkaDecoder: values.KAFKA_DECODER,
     corruptBatches: values.CORRUPT_BATCHES,
     maxBatchBytes: values.MAX_BATCH_BYTES,
     compression: values.COMPRESSION,

@@ -66,6 +66,11 @@ export const SCHEMA = {
     '0',
     'For how long a role that starts waits for a broker to answer; with 0 it asks once, for 5 s. The chart sets 60s.',
   ),
+  KAFKA_DECODER: required(
+    oneOf('own', 'kafkajs'),
+    'own',
+    "Whose code takes record batches apart into records: `kafkajs` is the client library's, much slower, for the case that ours is in doubt.",
+  ),
   CONSUMER_GROUP: required(
     identifier(),
     'tidemark',

@@ -65,6 +65,8 @@ export type Settings = {
   readonly validationRequired: readonly EventField[]
   /** A larger share (0 to 1) of rejected events over `windowMs` is said loudly. */
   readonly rejectedShare: { readonly limit: number; readonly windowMs: number }
+  /** Whose code takes record batches apart into records. */
+  readonly kafkaDecoder: 'own' | 'kafkajs'
   readonly corruptBatches: 'wait' | 'skip'
   /** The most that a record batch may unpack to. */
   readonly maxBatchBytes: number

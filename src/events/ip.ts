@@ -6,6 +6,9 @@ export type IpAddress = {
   readonly masked: string
 }
 
+/** What stands for no IPv4 address. */
+export const NO_IPV4 = -1
+
 const SIX_TO_FOUR = 0x2002
 
 /** Whether the text is an IPv4 or IPv6 address: strict dotted decimal, or RFC 4291's text form without a zone. */
@@ -24,6 +27,13 @@ export function readIp(text: string): IpAddress | null {
   }
   // A 6to4 prefix is a whole IPv4 address: it keeps no more of it than an IPv4 address does.
   return { text, masked: prefixText([a, b, a === SIX_TO_FOUR ? c & 0xff00 : c]) }
+}
+
+/** An IPv4 address in dotted decimal as an unsigned 32-bit number; NO_IPV4 for any other text. */
+export function readIpv4(text: string): number {
+  if (!isIpv4(text)) return NO_IPV4
+  const [a, b, c, d] = text.split('.').map(Number) as [number, number, number, number]
+  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0
 }
 
 function ipv4(text: string): IpAddress {

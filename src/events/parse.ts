@@ -1,37 +1,18 @@
+import { hashText53 } from '../aggregate/hash.ts'
 import { binaryTime, type HeaderLookup, isEnvelope } from './cloudEvent.ts'
 import { EVENT_FIELDS, OPTIONAL_FIELDS, type OptionalField, type RejectionCode } from './codes.ts'
 import { nestsDeeper } from './depth.ts'
-import { type DeviceType, deviceTypeOf } from './deviceType.ts'
 import { DEFAULT_MAX_DEPTH, MAX_LENGTHS, UNKNOWN } from './fields.ts'
-import { isIp } from './ip.ts'
+import { DEVICES, LOCALES, UNKNOWN_DEVICE, UNKNOWN_LOCALE, UNKNOWN_VERSION, VERSIONS } from './fieldTerms.ts'
+import { isIp, readIpv4 } from './ip.ts'
+import type { JsonObject, LoginEvent } from './loginEvent.ts'
+import { EventScanner } from './scan.ts'
 import { parseTimestamp } from './timestamp.ts'
+
+export { emptyEvent, type JsonObject, type LoginEvent } from './loginEvent.ts'
 
 const OPTIONAL_LENGTHS = OPTIONAL_FIELDS.map(name => MAX_LENGTHS[name])
 const IP = OPTIONAL_FIELDS.indexOf('ip')
-
-/** A JSON object as JSON.parse makes it: `__proto__` is a key like others, and of equal keys the last counts. */
-export type JsonObject = Readonly<Record<string, unknown>>
-
-/** A login event as the aggregate counts it. One object is filled again and again: read it before the next parse. */
-export type LoginEvent = {
-  userId: string
-  /** Event time, epoch milliseconds. */
-  timeMs: number
-  /** By the table of device types, not as it came. */
-  deviceType: DeviceType
-  /** These hold what came, or `unknown` when it was missing or invalid. */
-  deviceId: string
-  locale: string
-  appVersion: string
-  ip: string
-  /** Optional fields that were absent, null or empty, and those of a wrong type or out of bounds, as bits of OPTIONAL_FIELDS. */
-  missing: number
-  invalid: number
-  /** All fields of the event as they came, for enrichment; null unless the parser keeps them. */
-  fields: JsonObject | null
-  /** The trace context of a structured CloudEvent, as it came; null when it brought none. */
-  traceparent: string | null
-}
 
 export type EventRules = {
   readonly maxEventBytes: number
@@ -53,27 +34,27 @@ export type EventParser = (
   headers?: HeaderLookup,
 ) => RejectionCode | null
 
-export function emptyEvent(): LoginEvent {
-  return {
-    userId: '',
-    timeMs: 0,
-    deviceType: UNKNOWN,
-    deviceId: UNKNOWN,
-    locale: UNKNOWN,
-    appVersion: UNKNOWN,
-    ip: UNKNOWN,
-    missing: 0,
-    invalid: 0,
-    fields: null,
-    traceparent: null,
+/**
+ * Compiles the parser of login events: bytes [start, end) hold one JSON object in UTF-8; start -1 is a null value. What is
+ * usual is read in place, all else by the full parser, and both read alike.
+ * @param keepFields whether `event.fields` and `event.members` tell all that came, which counting alone does not need
+ */
+export function createEventParser(rules: EventRules, keepFields = false): EventParser {
+  const full = createFullParser(rules, keepFields)
+  const { maxEventBytes, maxEventDepth: maxDepth = DEFAULT_MAX_DEPTH } = rules
+  let required = 0
+  for (const [i, name] of OPTIONAL_FIELDS.entries()) if (rules.validationRequired.includes(name)) required |= 1 << i
+  const scanner = new EventScanner({ required, maxDepth, keepFields })
+  return (bytes, start, end, event, headers) => {
+    if (start < 0 || end <= start) return 'empty_value'
+    if (end - start > maxEventBytes) return 'too_large'
+    if (maxDepth > 0 && scanner.scan(bytes, start, end, event)) return null
+    return full(bytes, start, end, event, headers)
   }
 }
 
-/**
- * Compiles the parser of login events: bytes [start, end) hold one JSON object in UTF-8; start -1 is a null value.
- * @param keepFields whether `event.fields` is filled, which counting alone does not need
- */
-export function createEventParser(rules: EventRules, keepFields = false): EventParser {
+/** The same by strict UTF-8 and JSON.parse, which read whatever there is. */
+export function createFullParser(rules: EventRules, keepFields = false): EventParser {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
   const required = EVENT_FIELDS.map(field => rules.validationRequired.includes(field))
   const maxDepth = rules.maxEventDepth ?? DEFAULT_MAX_DEPTH
@@ -103,7 +84,12 @@ export function createEventParser(rules: EventRules, keepFields = false): EventP
       time = isMissing(fields.timestamp) ? value.time : fields.timestamp
       if (typeof value.traceparent === 'string') event.traceparent = value.traceparent
     } else if (isMissing(time)) time = binaryTime(headers)
-    event.fields = keepFields ? fields : null
+    event.hold(bytes)
+    event.start = start
+    event.end = end
+    event.place = null
+    event.keepsFields = keepFields
+    event.knownFields = keepFields ? fields : null
     // Strict UTF-8 holds no half of a surrogate pair: only an escape can bring one.
     return readFields(fields, time, text.includes('\\u'), required, event)
   }
@@ -134,17 +120,27 @@ function readFields(
     if (absent) missing |= 1 << i
     else invalid |= 1 << i
   }
-  const bad = missing | invalid
-  event.userId = String(userId)
   event.timeMs = timeMs
-  event.deviceType = bad & 1 ? UNKNOWN : deviceTypeOf(value.device_type as string)
-  event.deviceId = bad & 2 ? UNKNOWN : (value.device_id as string)
-  event.locale = bad & 4 ? UNKNOWN : (value.locale as string)
-  event.appVersion = bad & 8 ? UNKNOWN : (value.app_version as string)
-  event.ip = bad & 16 ? UNKNOWN : (value.ip as string)
   event.missing = missing
   event.invalid = invalid
+  fill(event, value, String(userId), missing | invalid)
   return null
+}
+
+/** Fills in what is known as texts only. `bad` are the fields that are unknown, as bits of OPTIONAL_FIELDS. */
+function fill(event: LoginEvent, value: JsonObject, userId: string, bad: number): void {
+  event.device = bad & 1 ? UNKNOWN_DEVICE : DEVICES.ofText(value.device_type as string)
+  event.localeTerm = bad & 4 ? UNKNOWN_LOCALE : LOCALES.ofText(value.locale as string)
+  event.version = bad & 8 ? UNKNOWN_VERSION : VERSIONS.ofText(value.app_version as string)
+  event.userText = userId
+  event.deviceIdText = bad & 2 ? UNKNOWN : (value.device_id as string)
+  event.ipText = bad & 16 ? UNKNOWN : (value.ip as string)
+  event.userHash = hashText53(userId)
+  event.ipv4 = readIpv4(event.ipText)
+  event.userStart = -1
+  event.deviceIdStart = -1
+  event.ipStart = -1
+  event.memberCount = -1
 }
 
 function isUserId(value: unknown, escapes: boolean): boolean {

@@ -1,5 +1,6 @@
 import { UNKNOWN } from './fields.ts'
 import { type IpAddress, readIp } from './ip.ts'
+import type { Term } from './term.ts'
 
 /** Where an address is: an ISO 3166 alpha-2 code and an ISO 3166-2 code, each `unknown` where it is not known. */
 export type GeoPlace = { readonly country: string; readonly region: string }
@@ -12,6 +13,9 @@ export type PlaceReader = {
   readonly addressOf: (ip: string) => IpAddress | null
   readonly placeOf: GeoLookup
 }
+
+/** Looks up an IPv4 address, 32 bits with a sign or without: the term of its place. It answers for every number and never throws. */
+export type Ipv4Lookup = (address: number) => Term
 
 const NOWHERE: GeoPlace = { country: UNKNOWN, region: UNKNOWN }
 

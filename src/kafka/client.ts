@@ -2,6 +2,7 @@ import type { ISocketFactory, Kafka, KafkaConfig, LogEntry, Partitioners, SASLOp
 import type { KafkaSettings } from '../config/settings.ts'
 import { TidemarkError } from '../errors.ts'
 import { kafkajs } from './patches.ts'
+import { connectSocket } from './sockets.ts'
 import { watched } from './watch.ts'
 import { answerWithin } from './withinTime.ts'
 
@@ -39,7 +40,7 @@ export function createKafka(settings: KafkaSettings, log: KafkaLog, options: Kaf
   }
   if (settings.tls !== null) config.ssl = tlsOptions(settings.tls)
   if (settings.sasl !== null) config.sasl = saslOptions(settings.sasl)
-  if (options.socketFactory !== undefined) config.socketFactory = options.socketFactory
+  config.socketFactory = options.socketFactory ?? connectSocket
   return watched(new kafkajs.Kafka(config))
 }
 

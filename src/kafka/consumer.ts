@@ -13,7 +13,11 @@ export type ConsumerOptions = {
 const FETCH_WAIT_MS = 200
 /** Small fetches hold memory down at little cost in speed. */
 const FETCH_BYTES = 2 * 1024 * 1024
-const PARTITION_FETCH_BYTES = 256 * 1024
+/**
+ * As large as record batches get by default: of a partition whose next batch is larger, a fetch brings nothing, or it
+ * alone.
+ */
+const PARTITION_FETCH_BYTES = 1024 * 1024
 /** With a limit on records a fetch brings less than a second's worth, so that partitions take turns: no event is shorter. */
 const LEAST_EVENT_BYTES = 64
 /** New partitions of the source topic are noticed within this time. */

@@ -2,7 +2,8 @@ import type { Kafka, Producer, Transaction } from 'kafkajs'
 import type { Compression } from '../config/settings.ts'
 import { TidemarkError } from '../errors.ts'
 import type { Delivery } from '../runtime/ports.ts'
-import type { Commit } from '../tasks/task.ts'
+import { PackedRecords } from '../tasks/packedRecords.ts'
+import type { Commit, Output } from '../tasks/task.ts'
 import { javaPartitioner } from './client.ts'
 import { deliveryError } from './kafkaErrors.ts'
 import { type BatchLimits, sendRequest, type TopicNames, toRequests } from './outgoing.ts'
@@ -91,6 +92,7 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
         for (const request of toRequests(records, topicNames, batchLimits)) {
           await sendRequest(open(current).sendBatch, request, codec)
         }
+        release(records)
       }),
     commit: ({ offset, metadata }: Commit) =>
       step('commit', async current => {
@@ -104,6 +106,11 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
       }),
     close: async () => await discard(),
   }
+}
+
+/** All of it is acknowledged: nobody reads the packed records any more. */
+function release(outputs: readonly Output[]): void {
+  for (const output of outputs) if (output instanceof PackedRecords) output.release()
 }
 
 function createTransactionalProducer(options: TransactionalDeliveryOptions): Producer {
@@ -145,6 +152,7 @@ export function createAtLeastOnceDelivery(options: AtLeastOnceDeliveryOptions): 
         for (const request of toRequests(records, topicNames, batchLimits)) {
           await sendRequest(producer.sendBatch, request, codec)
         }
+        release(records)
       } catch (cause) {
         throw deliveryError('send', cause)
       }

@@ -1,10 +1,12 @@
-import type { Consumer, ConsumerEndBatchProcessEvent, EachBatchPayload } from 'kafkajs'
+import type { Consumer } from 'kafkajs'
 import { TidemarkError } from '../errors.ts'
 import type { CorruptBatch, Group, GroupListener } from '../runtime/ports.ts'
 import type { Commit } from '../tasks/task.ts'
 import { type ConsumerOptions, createConsumer } from './consumer.ts'
+import { FetchFlow } from './fetchFlow.ts'
+import { FetchLoop } from './fetchLoop.ts'
 import { deliveryError, protocolTypeOf } from './kafkaErrors.ts'
-import type { Lanes, Place as TopicPlace } from './lanes.ts'
+import type { Lanes } from './lanes.ts'
 import type { ConsumerGroup, Coordinator } from './patches.ts'
 import { createStickyAssigner, type StickyAssigner } from './stickyAssigner.ts'
 import type { FetchedBatch } from './wire/fetchedBatch.ts'
@@ -32,7 +34,6 @@ type Place = {
 /** What a join gave us; it ends at the next join, crash or stop. */
 type Assignment = {
   readonly epoch: number
-  readonly group: ConsumerGroup
   readonly memberId: string
   readonly generationId: number
   /** Null until sought. */
@@ -52,7 +53,6 @@ const CORRUPT_WAIT_MS = 30_000
 const STALL_RETRY_MS = 20
 const STALL_LIMIT_MS = 60_000
 const STOP_LIMIT_MS = 10_000
-const LEAST_WORKERS = 64
 
 /** One process's place in a consumer group that reads one or several topics: assignment epochs, delivery, fenced commits. */
 export function createMembership(options: MembershipOptions): Group {
@@ -63,6 +63,7 @@ class GroupMember implements Group {
   readonly #options: MembershipOptions
   readonly #lanes: Lanes
   readonly #assigner: StickyAssigner
+  readonly #flow = new FetchFlow()
   readonly #consumer: Consumer
   #epoch = 0
   #assignment: Assignment | null = null
@@ -77,23 +78,26 @@ class GroupMember implements Group {
     this.#assigner = createStickyAssigner(options.lanes, {
       beforeJoin: group => this.#beforeJoin(group),
       offsetOutOfRange: (topic, partition) => this.#offsetOutOfRange(this.#laneOf(topic, partition)),
+      fetchManager: (group, heartbeat) =>
+        new FetchLoop({
+          group,
+          flow: this.#flow,
+          lanes: options.lanes,
+          heartbeat,
+          onBatch: (partition, fetched) => this.#read(partition, fetched, heartbeat),
+        }),
     })
     this.#consumer = createConsumer(options, this.#assigner)
-    const { GROUP_JOIN, END_BATCH_PROCESS, CRASH } = this.#consumer.events
+    const { GROUP_JOIN, CRASH } = this.#consumer.events
     this.#consumer.on(GROUP_JOIN, event => this.#joined(event.payload.memberAssignment))
-    this.#consumer.on(END_BATCH_PROCESS, event => this.#emptied(event.payload))
     this.#consumer.on(CRASH, event => this.#crashed(event.payload.error, event.payload.restart))
   }
 
   async start(): Promise<void> {
     await this.#consumer.connect()
     await this.#consumer.subscribe({ topics: [...this.#lanes.topics], fromBeginning: true })
-    await this.#consumer.run({
-      autoCommit: false,
-      eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: Math.max(LEAST_WORKERS, 2 * this.#assigner.partitionCount()),
-      eachBatch: payload => this.#eachBatch(payload),
-    })
+    // Never called: what is fetched goes to #read. kafkajs does not run without it.
+    await this.#consumer.run({ autoCommit: false, eachBatch: async () => {} })
     await this.#started.promise
     // kafkajs runs on when it is stopped while it joins for the first time.
     if (this.#stopping) await this.#consumer.disconnect()
@@ -102,6 +106,7 @@ class GroupMember implements Group {
   async stop(): Promise<void> {
     this.#stopping = true
     this.#assignment = null
+    this.#flow.close()
     this.#started.resolve()
     await withinTime(this.#consumer.disconnect(), STOP_LIMIT_MS)
   }
@@ -110,27 +115,23 @@ class GroupMember implements Group {
     const held = this.#assignment
     if (!held?.places.has(partition)) return
     const before = held.places.get(partition)
-    seekTo(held, this.#lanes.placeOf(partition), partition, {
-      offset,
-      corruptTries: 0,
-      stalledSinceMs: null,
-      isWaiting: false,
-    })
-    if (before?.isWaiting && !held.paused.has(partition)) held.group.resume(this.#only(partition))
+    held.places.set(partition, { offset, corruptTries: 0, stalledSinceMs: null, isWaiting: false })
+    this.#flow.seek(partition, offset)
+    if (before?.isWaiting && !held.paused.has(partition)) this.#flow.resume(partition)
   }
 
   pause(partition: number): void {
     const held = this.#assignment
     if (!held?.places.has(partition)) return
     held.paused.add(partition)
-    held.group.pause(this.#only(partition))
+    this.#flow.pause(partition)
   }
 
   resume(partition: number): void {
     const held = this.#assignment
     if (!held?.places.has(partition)) return
     held.paused.delete(partition)
-    if (!held.places.get(partition)?.isWaiting) held.group.resume(this.#only(partition))
+    if (!held.places.get(partition)?.isWaiting) this.#flow.resume(partition)
   }
 
   async heartbeat(): Promise<void> {
@@ -178,7 +179,8 @@ class GroupMember implements Group {
       .filter(lane => lane !== null)
       .sort((a, b) => a - b)
     this.#epoch++
-    this.#assignment = openAssignment(this.#group, this.#lanes, this.#epoch, partitions)
+    this.#assignment = openAssignment(this.#group, this.#epoch, partitions)
+    this.#flow.open(partitions)
     this.#assigner.own({ generation: this.#assignment.generationId, partitions })
     this.#options.onAssigned(this.#epoch, partitions)
     this.#started.resolve()
@@ -187,6 +189,7 @@ class GroupMember implements Group {
   #endAssignment(): void {
     if (this.#assignment === null) return
     this.#assignment = null
+    this.#flow.close()
     if (!this.#stopping) this.#options.onRevoked()
   }
 
@@ -200,37 +203,33 @@ class GroupMember implements Group {
 
   #offsetOutOfRange(partition: number): void {
     const held = this.#assignment
-    if (!held?.places.has(partition) || this.#isSought(held, partition)) return
+    if (!held?.places.has(partition)) return
     this.pause(partition)
     this.#options.onOutOfRange(partition)
   }
 
-  /** kafkajs has passed a batch without a readable record. */
-  #emptied(payload: ConsumerEndBatchProcessEvent['payload']): void {
-    const { batchSize, firstOffset, lastOffset } = payload
-    const partition = this.#laneOf(payload.topic, payload.partition)
+  /** @returns where the partition goes on; of no account once the assignment is over */
+  async #read(partition: number, fetched: FetchedBatch, heartbeat: () => Promise<void>): Promise<number> {
     const held = this.#assignment
     const place = held?.places.get(partition)
-    if (batchSize > 0 || held === null || !place || this.#isSought(held, partition)) return
-    const nextOffset = Number(lastOffset) + 1
-    // A batch that was fetched from where we are no longer says nothing about where we are.
-    if (nextOffset <= place.offset || Number(firstOffset ?? lastOffset) < place.offset) return
-    moveOn(place, nextOffset)
-    this.#options.onAdvance(partition, nextOffset)
+    if (held === null || !place) return Number(fetched.fetchedOffset)
+    if (Number(fetched.fetchedOffset) === place.offset) await this.#readHere(held, partition, place, fetched, heartbeat)
+    return place.offset
   }
 
-  async #eachBatch({ batch, resolveOffset, heartbeat }: EachBatchPayload): Promise<void> {
-    const held = this.#assignment
-    const fetched = batch as unknown as FetchedBatch
-    const partition = this.#laneOf(batch.topic, fetched.partition)
-    const place = held?.places.get(partition)
-    if (held === null || !place) return
-    if (Number(fetched.fetchedOffset) !== place.offset) {
-      // A late result of another epoch may have moved kafkajs's own position: put it back.
-      if (!this.#isSought(held, partition)) seekTo(held, this.#lanes.placeOf(partition), partition, place)
-      return
-    }
+  async #readHere(
+    held: Assignment,
+    partition: number,
+    place: Place,
+    fetched: FetchedBatch,
+    heartbeat: () => Promise<void>,
+  ): Promise<void> {
     if (fetched.isStalled) return this.#stalled(held, partition, fetched, place)
+    if (fetched.isEmpty()) {
+      if (fetched.nextOffset <= place.offset) return
+      moveOn(place, fetched.nextOffset)
+      return this.#options.onAdvance(partition, place.offset)
+    }
     const records = fetched.records()
     const beat = guardHeartbeat(heartbeat, () => this.#assignment === held)
     try {
@@ -247,10 +246,7 @@ class GroupMember implements Group {
     }
     // A seek meanwhile wins, even one to where this batch began.
     if (this.#assignment !== held || held.places.get(partition) !== place) return
-    if (records.nextOffset > place.offset) {
-      moveOn(place, records.nextOffset)
-      resolveOffset(String(place.offset - 1))
-    }
+    if (records.nextOffset > place.offset) moveOn(place, records.nextOffset)
     if (fetched.corrupt !== null) this.#metCorrupt(held, partition, place, fetched.corrupt)
   }
 
@@ -280,11 +276,11 @@ class GroupMember implements Group {
   /** Holds a partition back for a time. A seek ends it early; what our owner pauses stays so. */
   #waitAt(held: Assignment, partition: number, place: Place, ms: number): void {
     place.isWaiting = true
-    held.group.pause(this.#only(partition))
+    this.#flow.pause(partition)
     const goOn = () => {
       if (this.#assignment !== held || held.places.get(partition) !== place) return
       place.isWaiting = false
-      if (!held.paused.has(partition)) held.group.resume(this.#only(partition))
+      if (!held.paused.has(partition)) this.#flow.resume(partition)
     }
     setTimeout(goOn, ms).unref()
   }
@@ -300,17 +296,6 @@ class GroupMember implements Group {
     throw new TidemarkError('fenced', `the assignment to ${this.#topics} in ${this.#options.groupId} is over`)
   }
 
-  #only(lane: number) {
-    const { topic, partition } = this.#lanes.placeOf(lane)
-    return [{ topic, partitions: [partition] }]
-  }
-
-  /** Whether kafkajs is about to fetch from where it was told to. */
-  #isSought(held: Assignment, lane: number): boolean {
-    const { topic, partition } = this.#lanes.placeOf(lane)
-    return held.group.seekOffset.has(topic, partition)
-  }
-
   /** -1, which nobody owns, for a partition that is not ours to read. */
   #laneOf(topic: string, partition: number): number {
     return this.#lanes.laneOf(topic, partition) ?? -1
@@ -321,30 +306,17 @@ class GroupMember implements Group {
   }
 }
 
-/** Pauses everything that a join gave us; kafkajs keeps the seeks and pauses of earlier assignments, which mean nothing now. */
-function openAssignment(group: ConsumerGroup, lanes: Lanes, epoch: number, partitions: number[]): Assignment {
-  group.seekOffset.clear()
-  group.subscriptionState.subscriptionStatesByTopic = {}
-  for (const lane of partitions) {
-    const { topic, partition } = lanes.placeOf(lane)
-    group.pause([{ topic, partitions: [partition] }])
-  }
+function openAssignment(group: ConsumerGroup, epoch: number, partitions: readonly number[]): Assignment {
   // kafkajs replaces the offset manager at every join; this one finds the coordinator again but knows no generation.
   const { generationId, memberId, offsetManager } = group
   return {
     epoch,
-    group,
     memberId: memberId ?? '',
     generationId,
     places: new Map(partitions.map(partition => [partition, null])),
     paused: new Set(partitions),
     getCoordinator: () => offsetManager.getCoordinator(),
   }
-}
-
-function seekTo(held: Assignment, { topic, partition }: TopicPlace, lane: number, place: Place): void {
-  held.places.set(lane, place)
-  held.group.seek({ topic, partition, offset: String(place.offset) })
 }
 
 function moveOn(place: Place, nextOffset: number): void {

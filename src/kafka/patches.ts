@@ -1,9 +1,10 @@
 import { createRequire } from 'node:module'
 import type { Broker, Cluster } from 'kafkajs'
+import { invariant } from '../errors.ts'
+import { mendProducer } from './producerPatches.ts'
 import { kafkaWatch } from './watch.ts'
-import { encodeProduceRequest, type ProduceRequest, type WireMessage } from './wire/encode.ts'
 import { FetchedBatch, FetchedBytes } from './wire/fetchedBatch.ts'
-import { murmur2 } from './wire/murmur2.ts'
+import { ResponseReader } from './wire/responseReader.ts'
 
 /**
  * kafkajs 2.2.4 with its mends. It has been frozen since 2023, so each mend is pinned to that version and says what
@@ -19,6 +20,14 @@ export type GroupHooks = {
   beforeJoin(group: ConsumerGroup): Promise<void>
   /** The broker holds no such offset. kafkajs would commit a default offset, and events would silently be skipped. */
   offsetOutOfRange(topic: string, partition: number): void
+  /** Who fetches for the group and hands on what comes. `heartbeat` asks the coordinator when it is time to. */
+  fetchManager(group: ConsumerGroup, heartbeat: () => Promise<void>): FetchManager
+}
+
+/** What kafkajs's runner starts after each join, and again after a failure that it knows how to wait out. */
+export type FetchManager = {
+  start(): Promise<void>
+  stop(): Promise<void>
 }
 
 export const HOOKS = Symbol('tidemark.groupHooks')
@@ -28,12 +37,19 @@ export type ConsumerGroup = {
   readonly generationId: number
   readonly memberId: string | null
   readonly offsetManager: { getCoordinator(): Promise<Coordinator> }
-  readonly seekOffset: { clear(): void; has(topic: string, partition: number): boolean }
-  readonly subscriptionState: { subscriptionStatesByTopic: Record<string, unknown> }
   readonly assigners: readonly { [HOOKS]?: GroupHooks }[]
-  seek(target: { topic: string; partition: number; offset: string }): void
-  pause(targets: { topic: string; partitions: number[] }[]): void
-  resume(targets: { topic: string; partitions: number[] }[]): void
+  readonly cluster: Cluster & { refreshMetadataIfNecessary(): Promise<void> }
+  /** Milliseconds, bytes: as the consumer was created. */
+  readonly maxWaitTime: number
+  readonly minBytes: number
+  readonly maxBytes: number
+  readonly maxBytesPerPartition: number
+  readonly isolationLevel: number
+  getNodeIds(): readonly (number | string)[]
+  /** Throws when the topics have partitions that they had not at the join. */
+  checkForStaleAssignment(): void
+  /** Does what a failed fetch needs: new metadata, a join, a hook. Throws what needs more than that. */
+  recoverFromFetch(error: unknown): Promise<void>
 }
 
 export type Coordinator = Omit<Broker, 'offsetCommit' | 'offsetFetch'> & {
@@ -51,8 +67,10 @@ export type Coordinator = Omit<Broker, 'offsetCommit' | 'offsetFetch'> & {
 
 /** Replaces a module of kafkajs before anyone else has loaded it. */
 function replaceModule(path: string, make: (original: never) => unknown): void {
+  const name = load.resolve(path)
+  invariant(!(name in load.cache), `${path} is replaced before another module of kafkajs has loaded it`)
   const original = load(path)
-  const loaded = load.cache[load.resolve(path)]
+  const loaded = load.cache[name]
   if (loaded !== undefined) loaded.exports = make(original as never)
 }
 
@@ -80,6 +98,47 @@ export function scheduleCheckPendingRequests(this: RequestQueue): void {
     },
     throttleMs > 0 ? throttleMs : PENDING_CHECK_INTERVAL_MS,
   )
+}
+
+type Connection = {
+  readonly socket: { destroy(error: Error): void }
+  readonly authHandlers: { onSuccess(raw: Buffer): void } | null
+  readonly authExpectResponse: boolean
+  readonly requestQueue: {
+    fulfillRequest(response: { size: number; correlationId: number; payload: Buffer }): void
+  }
+}
+
+const readers = new WeakMap<Connection['socket'], ResponseReader>()
+
+/**
+ * kafkajs keeps all chunks of a response until it is whole, so that a connection needs a new buffer for each; and what
+ * it has of a response when a connection ends, it puts in front of the first one of the next.
+ * @param chunk is free for other use afterwards
+ */
+export function processData(this: Connection, chunk: Buffer): void {
+  const { socket, authHandlers, requestQueue } = this
+  if (authHandlers !== null && !this.authExpectResponse) {
+    authHandlers.onSuccess(Buffer.from(chunk))
+    return
+  }
+  const reader = readers.get(socket) ?? new ResponseReader()
+  readers.set(socket, reader)
+  try {
+    reader.take(chunk, response => {
+      if (this.authHandlers !== null) return this.authHandlers.onSuccess(withLength(response))
+      const [correlationId, payload] = [response.readInt32BE(0), response.subarray(4)]
+      requestQueue.fulfillRequest({ size: response.length, correlationId, payload })
+    })
+  } catch (error) {
+    socket.destroy(error as Error)
+  }
+}
+
+function withLength(response: Buffer): Buffer {
+  const length = Buffer.alloc(4)
+  length.writeInt32BE(response.length)
+  return Buffer.concat([length, response])
 }
 
 type GroupPrototype = {
@@ -116,6 +175,23 @@ function hookConsumerGroup(prototype: GroupPrototype): void {
     const hooks = this.assigners[0]?.[HOOKS]
     if (hooks === undefined) return await recover.call(this, error)
     return hooks.offsetOutOfRange(error.topic, error.partition)
+  }
+}
+
+type RunnerClass = new (options: {
+  readonly consumerGroup: ConsumerGroup
+}) => { fetchManager: FetchManager; heartbeat(): Promise<void> }
+
+/**
+ * kafkajs asks for more only when all that came is processed, so that broker and reader wait for each other in turn.
+ */
+function fetchByHook(Runner: RunnerClass): RunnerClass {
+  return class extends Runner {
+    constructor(options: { readonly consumerGroup: ConsumerGroup }) {
+      super(options)
+      const hooks = options.consumerGroup.assigners[0]?.[HOOKS]
+      if (hooks !== undefined) this.fetchManager = hooks.fetchManager(options.consumerGroup, () => this.heartbeat())
+    }
   }
 }
 
@@ -223,63 +299,6 @@ export function nameCoordinatorErrors<A extends unknown[], R>(
   }
 }
 
-type Metadata = { readonly partitionId: number; readonly leader: number }
-type Grouping = {
-  readonly topic: string
-  readonly partitionMetadata: readonly Metadata[]
-  readonly messages: readonly (WireMessage & { readonly partition?: number | null })[]
-  readonly partitioner: (choice: {
-    topic: string
-    partitionMetadata: readonly Metadata[]
-    message: WireMessage
-  }) => number
-}
-
-/**
- * kafkajs copies a partition's list for each message that it adds, and leaves out messages for a partition that has no
- * leader at the moment, reporting success. The error makes it ask for metadata again and repeat the send.
- */
-export function groupMessagesPerPartition(grouping: Grouping): Record<number, WireMessage[]> {
-  const { topic, partitionMetadata, messages, partitioner } = grouping
-  const partitions = partitionMetadata.length
-  const groups: Record<number, WireMessage[]> = {}
-  if (partitions === 0) return groups
-  for (const message of messages) {
-    const partition =
-      message.partition ??
-      (message.key == null ? partitioner({ topic, partitionMetadata, message }) : murmur2(message.key) % partitions)
-    const group = groups[partition]
-    if (group === undefined) groups[partition] = [message]
-    else group.push(message)
-  }
-  for (const { partitionId, leader } of partitionMetadata) {
-    if (leader < 0 && groups[partitionId] !== undefined) {
-      const error = new Error(`${topic} has no leader for partition ${partitionId}`)
-      error.name = 'KafkaJSMetadataNotLoaded'
-      throw error
-    }
-  }
-  return groups
-}
-
-type WireEncoder = { writeBuffer(bytes: Buffer): WireEncoder }
-
-/** kafkajs makes an encoder with a buffer of its own for every part of every record, and knows no header without a value. */
-function createProduceRequest(): (request: ProduceRequest) => unknown {
-  const Encoder = load('kafkajs/src/protocol/encoder.js') as new (size?: number) => WireEncoder
-  const { Produce: apiKey } = load('kafkajs/src/protocol/requests/apiKeys.js') as { Produce: number }
-  return request => ({
-    apiKey,
-    apiVersion: 3,
-    apiName: 'Produce',
-    expectResponse: () => request.acks !== 0,
-    encode: async () => {
-      const body = encodeProduceRequest(request, Date.now())
-      return new Encoder(body.length).writeBuffer(body)
-    },
-  })
-}
-
 const MENDED = Symbol.for('tidemark.kafkajs.mended')
 
 function mend(): typeof import('kafkajs') {
@@ -287,14 +306,17 @@ function mend(): typeof import('kafkajs') {
   if (!(MENDED in queueClass.prototype)) {
     queueClass.prototype[MENDED] = true
     queueClass.prototype.scheduleCheckPendingRequests = scheduleCheckPendingRequests
+    // Before a connection is loaded, which loads what makes its requests.
+    mendProducer(replaceModule)
     replaceModule('kafkajs/src/consumer/batch.js', () => FetchedBatch)
     replaceModule('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js', () => keepBytes)
     // All versions of the response share the parser of the first.
     replaceModule('kafkajs/src/protocol/requests/fetch/v0/response.js', ({ decode, parse }: FetchVersion) => {
       return { decode, parse: isolateRefusals(parse) }
     })
-    replaceModule('kafkajs/src/producer/groupMessagesPerPartition.js', () => groupMessagesPerPartition)
-    replaceModule('kafkajs/src/protocol/requests/produce/v3/request.js', createProduceRequest)
+    replaceModule('kafkajs/src/consumer/runner.js', fetchByHook)
+    const connection = load('kafkajs/src/network/connection.js') as { prototype: { processData: unknown } }
+    connection.prototype.processData = processData
     const groupClass = load('kafkajs/src/consumer/consumerGroup.js') as { prototype: GroupPrototype }
     hookConsumerGroup(groupClass.prototype)
     const broker = (load('kafkajs/src/broker/index.js') as { prototype: Record<string, never> }).prototype

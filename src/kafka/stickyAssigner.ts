@@ -89,8 +89,6 @@ export type StickyAssigner = {
   readonly create: PartitionAssigner
   /** Records what this member owns, to be claimed at its next join. */
   own(claim: Claim): void
-  /** How many partitions the topics have by the metadata at hand; 0 before the first. */
-  partitionCount(): number
 }
 
 /** The assigner of a group, as kafkajs wants it; it deals with lanes. The hooks ride on it (see patches.ts). */
@@ -99,9 +97,8 @@ export function createStickyAssigner(lanes: Lanes, hooks: GroupHooks): StickyAss
   const name = 'tidemark-sticky'
   const version = 1
   let owned = NO_CLAIM
-  let knownLanes = (): number[] => []
   const create: PartitionAssigner = ({ cluster }) => {
-    knownLanes = () =>
+    const knownLanes = () =>
       lanes.topics.flatMap(topic => {
         const found = cluster.findTopicPartitionMetadata(topic)
         return found.map(({ partitionId }) => lanes.laneOf(topic, partitionId)).filter(lane => lane !== null)
@@ -136,7 +133,6 @@ export function createStickyAssigner(lanes: Lanes, hooks: GroupHooks): StickyAss
     own: claim => {
       owned = claim
     },
-    partitionCount: () => knownLanes().length,
   }
 }
 

@@ -51,3 +51,20 @@ for (const [family, networks] of [
 export function isReserved(ip: string): boolean {
   return RESERVED.check(ip, ip.includes(':') ? 'ipv6' : 'ipv4')
 }
+
+const RANGES_V4 = NETWORKS_V4.map(network => {
+  const [address, prefix] = network.split('/') as [string, string]
+  const [a, b, c, d] = address.split('.').map(Number) as [number, number, number, number]
+  return { first: ((a * 256 + b) * 256 + c) * 256 + d, size: 2 ** (32 - Number(prefix)) }
+})
+
+/** How much of an IPv4 network lies in no country: its first address as an unsigned 32-bit number, its leading bits. */
+export function reservedShare(network: number, bits: number): 'all' | 'some' | 'none' {
+  const end = network + 2 ** (32 - bits)
+  for (const { first, size } of RANGES_V4) {
+    // Networks lie side by side or one inside the other.
+    if (network >= first && end <= first + size) return 'all'
+    if (first >= network && first < end) return 'some'
+  }
+  return 'none'
+}

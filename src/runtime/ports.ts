@@ -1,6 +1,6 @@
 import type { TidemarkError } from '../errors.ts'
 import type { RecordBatch } from '../tasks/recordBatch.ts'
-import type { Commit, LogRange, OutputRecord } from '../tasks/task.ts'
+import type { Commit, LogRange, Output } from '../tasks/task.ts'
 import type { CaptureTrace, Traceparent } from '../tasks/traceContext.ts'
 
 /**
@@ -20,7 +20,7 @@ export interface PartitionPorts {
    */
   begin(trace?: CaptureTrace): Promise<void>
   /** Sends records and waits until every in-sync replica has acknowledged them. */
-  send(records: readonly OutputRecord[]): Promise<void>
+  send(records: readonly Output[]): Promise<void>
   /** Commits offset and metadata: through the group at least once, together with the open transaction exactly once. */
   commit(commit: Commit): Promise<void>
   /** Asks for records from `offset` on. Synchronous: what was fetched from elsewhere before is never delivered. */
@@ -54,8 +54,8 @@ export type GroupListener = {
   /** The assignment has ended: nothing more is delivered for it, and its commits are refused. Must not throw. */
   onRevoked(): void
   /**
-   * Records of a partition, in offset order and one batch at a time for each partition. The broker's other partitions
-   * wait until it resolves. `heartbeat` is cheap to call often; it throws `fenced` when the group is rebalancing: stop
+   * Records of a partition, in offset order and one batch at a time for each partition: its next one waits until this
+   * resolves. `heartbeat` is cheap to call often; it throws `fenced` when the group is rebalancing: stop
    * and rethrow. Anything else that is thrown ends in `onCrash`.
    */
   onBatch(epoch: number, partition: number, batch: RecordBatch, heartbeat: () => Promise<void>): Promise<void>

@@ -1,5 +1,5 @@
 import type { Delivery } from '../runtime/ports.ts'
-import type { Commit, OutputRecord } from '../tasks/task.ts'
+import { type Commit, type Output, recordsOf } from '../tasks/task.ts'
 import type { Partition } from './positions.ts'
 import type { ResultDatabase, ResultRow } from './resultDatabase.ts'
 
@@ -40,8 +40,8 @@ export class SinkLane implements Delivery {
     this.#rows = []
   }
 
-  async send(records: readonly OutputRecord[]): Promise<void> {
-    for (const { key, value } of records) this.#rows.push({ key: String(key), json: String(value) })
+  async send(records: readonly Output[]): Promise<void> {
+    for (const { key, value } of recordsOf(records)) this.#rows.push({ key: String(key), json: String(value) })
   }
 
   async commit(commit: Commit): Promise<void> {

@@ -1,7 +1,7 @@
 import type { AggregateLimits } from '../aggregate/aggregate.ts'
 import { TidemarkError } from '../errors.ts'
 import type { EventRules } from '../events/parse.ts'
-import type { GeoLookup } from '../events/place.ts'
+import type { GeoLookup, Ipv4Lookup } from '../events/place.ts'
 import type { Totals } from '../results/result.ts'
 import { addGap, type Gap } from '../windows/gaps.ts'
 import { type AggregateCommit, decodeAggregateCommit } from './aggregateCommit.ts'
@@ -20,6 +20,8 @@ export type AggregateTaskSettings = EventRules &
     readonly limits: AggregateLimits
     /** The place of an event's address, which is `unknown` or a valid one as it came. */
     readonly place: GeoLookup
+    /** The same of IPv4 addresses, without a text being made; by `place` when left out. */
+    readonly placeOfIpv4?: Ipv4Lookup
     readonly outputs: EventOutputSettings
     /** Whether captures tell of the traces that events belong to; off when left out. */
     readonly traced?: boolean

@@ -2,30 +2,30 @@ import type { Aggregate } from '../aggregate/aggregate.ts'
 import { invariant, TidemarkError } from '../errors.ts'
 import type { RejectionCode } from '../events/codes.ts'
 import { createEventParser, type EventParser, emptyEvent } from '../events/parse.ts'
+import { placeOfEvent } from '../events/placeTerms.ts'
 import type { Totals } from '../results/result.ts'
 import { addGap, type Gap } from '../windows/gaps.ts'
-import { closedThrough, windowEndMs, windowIndexOf } from '../windows/windows.ts'
+import { closedThrough, windowIndexOf } from '../windows/windows.ts'
 import { encodeAggregateCommit } from './aggregateCommit.ts'
 import { type AggregateStart, type AggregateTaskSettings, chunkStart, startOf } from './aggregateStart.ts'
 import { EventOutputs } from './eventOutputs.ts'
 import { copyTotals, encodeMessage, type ProgressMessage, totalsSince } from './messages.ts'
 import { OpenWindow } from './openWindow.ts'
+import { OpenWindows } from './openWindows.ts'
 import { ProgressTeller } from './progressTeller.ts'
 import type { CorruptRange, RecordBatch } from './recordBatch.ts'
-import type { Capture, CaptureInput, Commit, Notice, OutputRecord, Tally, Task, TaskFactory } from './task.ts'
+import type { Capture, CaptureInput, Commit, Notice, Output, OutputRecord, Tally, Task, TaskFactory } from './task.ts'
 import { TraceIntake, traceOf } from './traceContext.ts'
 
 /** What has to be told and committed by itself before anything that comes after it. */
 type FirstWord = {
-  readonly records: readonly OutputRecord[]
+  readonly records: readonly Output[]
   readonly progress: ProgressMessage
   readonly commit: Commit
 }
 
 /** Rejections named in one capture's notices; the totals count them all. */
 const NOTICES_PER_CAPTURE = 5
-/** Windows held during a replay before those that are closed and told are let go. */
-const PRUNE_ABOVE = 1024
 
 /**
  * One source partition: folds its records into windows and says, at each capture, what its prefix adds up to. A pure
@@ -49,14 +49,13 @@ export class AggregateTask implements Task {
   #from: number
   #clockAtFrom: number
   #chunkEnd: number
-  readonly #windows = new Map<number, OpenWindow>()
+  readonly #windows: OpenWindows
   /** The last partials of windows of finished chunks, still to be told. */
   #sealed: OutputRecord[] = []
   #pendingPartialBytes = 0
   #pendingEvents = 0
   readonly #outputs: EventOutputs
   #processed = 0
-  #pruneAt = PRUNE_ABOVE
 
   readonly #totals: Totals
   /** The totals as of the last capture. */
@@ -79,6 +78,7 @@ export class AggregateTask implements Task {
     this.#settings = settings
     this.#partition = partition
     this.#parse = createEventParser(settings, settings.outputs.enriched !== null)
+    this.#windows = new OpenWindows(settings.windowSizeMs, settings.allowedLatenessMs)
     this.#outputs = new EventOutputs(settings.outputs, partition)
     this.#teller = new ProgressTeller(settings, partition)
     this.#traces = settings.traced ? new TraceIntake() : null
@@ -148,6 +148,8 @@ export class AggregateTask implements Task {
       this.#position = offset + 1
       this.#processed++
     }
+    // A fetch is not to be held on to until the next one comes.
+    this.#event.release()
     this.skipTo(batch.nextOffset)
   }
 
@@ -197,7 +199,7 @@ export class AggregateTask implements Task {
     if (this.#position >= this.#chunkEnd) this.#startChunk(this.#position)
     const closed = closedThrough(this.#clock, this.#settings.windowSizeMs, this.#settings.allowedLatenessMs)
     const records = this.#takeRecords(this.#position)
-    for (const index of this.#windows.keys()) if (index <= closed) this.#windows.delete(index)
+    this.#windows.closeThrough(closed)
     const due = this.#teller.isDue(input, closed)
     const progress = due ? this.#teller.toAllPartitions(this.#progress(input.sourcePartitions, input.idleAsOf)) : []
     if (records.length === 0 && progress.length === 0 && this.#position === this.#committed) return null
@@ -206,13 +208,13 @@ export class AggregateTask implements Task {
   }
 
   /** What waits to be sent, each dirty window's partial through `through`: partials first, then events and letters. */
-  #takeRecords(through: number): OutputRecord[] {
-    const records = this.#sealed
+  #takeRecords(through: number): Output[] {
+    const records: Output[] = this.#sealed
     this.#sealed = []
     this.#pendingPartialBytes = 0
     this.#pendingEvents = 0
-    for (const [index, window] of this.#windows) {
-      if (window.dirty) records.push(this.#partialRecord(index, window, through))
+    for (const window of this.#windows.values()) {
+      if (window.dirty) records.push(this.#partialRecord(window, through))
       window.dirty = false
     }
     for (const record of this.#outputs.take()) records.push(record)
@@ -220,7 +222,7 @@ export class AggregateTask implements Task {
   }
 
   /** Has the present position committed, and progress told, before anything else is. */
-  #tellFirst(records: readonly OutputRecord[]): void {
+  #tellFirst(records: readonly Output[]): void {
     this.#committed = this.#position
     this.#first.push({ records, progress: this.#progress(0, null), commit: this.#commit() })
   }
@@ -255,15 +257,18 @@ export class AggregateTask implements Task {
       if (!told) this.#refuse(batch, code, now)
       return
     }
-    const { windowSizeMs, allowedLatenessMs, maxFutureSkewMs } = this.#settings
-    if (event.timeMs > batch.timestamp + maxFutureSkewMs) {
+    const { timeMs } = event
+    const { maxFutureSkewMs, allowedLatenessMs } = this.#settings
+    if (timeMs > batch.timestamp + maxFutureSkewMs) {
       if (!told) this.#refuse(batch, 'future_timestamp', now)
       return
     }
-    const index = windowIndexOf(event.timeMs, windowSizeMs)
-    if (windowEndMs(index, windowSizeMs) + allowedLatenessMs > this.#clock) {
-      const window = this.#windows.get(index) ?? this.#open(index, offset)
-      this.#pendingPartialBytes += window.count(event, this.#settings.place(event.ip), offset, told)
+    let window = this.#windows.at(timeMs)
+    if (window === null ? this.#windows.takes(timeMs, this.#clock) : window.endMs + allowedLatenessMs > this.#clock) {
+      window ??= this.#open(timeMs, offset)
+      const place = placeOfEvent(event, this.#settings)
+      event.place = place
+      this.#pendingPartialBytes += window.count(event, place, offset, told)
       if (!told) {
         this.#totals.accepted++
         this.#pendingEvents++
@@ -273,25 +278,15 @@ export class AggregateTask implements Task {
       this.#totals.late++
       this.#outputs.rejected(batch, 'late', now)
     }
-    const advance = event.timeMs < batch.timestamp ? event.timeMs : batch.timestamp
+    const advance = timeMs < batch.timestamp ? timeMs : batch.timestamp
     if (advance > this.#clock) this.#clock = advance
   }
 
-  #open(index: number, offset: number): OpenWindow {
-    if (this.#windows.size >= this.#pruneAt) this.#prune()
-    const window = new OpenWindow(offset, this.#clock, this.#settings.limits)
-    this.#windows.set(index, window)
+  #open(timeMs: number, offset: number): OpenWindow {
+    const { windowSizeMs, limits } = this.#settings
+    const window = new OpenWindow(windowIndexOf(timeMs, windowSizeMs), windowSizeMs, offset, this.#clock, limits)
+    this.#windows.open(window, this.#clock)
     return window
-  }
-
-  /** Lets go of windows that take no more events and have nothing to tell. */
-  #prune(): void {
-    const closed = closedThrough(this.#clock, this.#settings.windowSizeMs, this.#settings.allowedLatenessMs)
-    for (const [index, window] of this.#windows) {
-      if (index <= closed && !window.dirty) this.#windows.delete(index)
-    }
-    // Doubled: windows that cannot go are not walked over again for each new one.
-    this.#pruneAt = Math.max(PRUNE_ABOVE, 2 * this.#windows.size)
   }
 
   #refuse(batch: RecordBatch, code: RejectionCode, now: number): void {
@@ -306,8 +301,8 @@ export class AggregateTask implements Task {
 
   /** Ends the present chunk: its windows have their last word at its end, and the next chunk counts from nothing. */
   #startChunk(offset: number): void {
-    for (const [index, window] of this.#windows) {
-      if (window.dirty) this.#sealed.push(this.#partialRecord(index, window, this.#chunkEnd))
+    for (const window of this.#windows.values()) {
+      if (window.dirty) this.#sealed.push(this.#partialRecord(window, this.#chunkEnd))
     }
     this.#windows.clear()
     this.#startChunkAt(chunkStart(offset, this.#settings.chunkSize))
@@ -321,7 +316,8 @@ export class AggregateTask implements Task {
     this.#chunkEnd = chunkStart(from, this.#settings.chunkSize) + this.#settings.chunkSize
   }
 
-  #partialRecord(index: number, window: OpenWindow, through: number): OutputRecord {
+  #partialRecord(window: OpenWindow, through: number): OutputRecord {
+    const { index } = window
     const partitions = this.#settings.partialsPartitions
     return {
       topic: 'partials',

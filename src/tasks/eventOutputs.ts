@@ -1,7 +1,10 @@
+import { ByteWriter } from '../events/byteWriter.ts'
 import { CODE_MEANINGS, type DeadLetterCode } from '../events/codes.ts'
 import type { LoginEvent } from '../events/parse.ts'
+import type { EnrichedSplice } from '../events/splice.ts'
+import { PackedRecords, packHeader } from './packedRecords.ts'
 import type { CorruptRange, RecordBatch, RecordHeader } from './recordBatch.ts'
-import type { OutputRecord } from './task.ts'
+import type { Output, OutputRecord } from './task.ts'
 
 /**
  * Writes an accepted event's enriched record as JSON.
@@ -22,6 +25,8 @@ export type EventOutputSettings = {
   /** Null when accepted events are only counted. */
   readonly enriched: {
     readonly enrich: EnrichText
+    /** Does the same from the bytes of events that it takes; left out or null when every record is written as a text. */
+    readonly splice?: EnrichedSplice | null
     readonly maxBytes: number
     /** The name of the key under which user ids are hashed; null when they are not. */
     readonly userIdKeyId: string | null
@@ -32,6 +37,10 @@ export type EventOutputSettings = {
 const BATCH_OVERHEAD = 128
 const HEADER_OVERHEAD = 12
 const NO_TIMESTAMP = -1
+const NO_HEADERS: readonly RecordHeader[] = []
+const OFFSET = 'source.offset'
+/** An HMAC-SHA-256 in hexadecimal digits. */
+const HASHED_BYTES = 64
 
 /** The enriched events and dead letters of one source partition that wait for the next capture. */
 export class EventOutputs {
@@ -39,10 +48,16 @@ export class EventOutputs {
   readonly #partition: number
   readonly #coordinates: readonly RecordHeader[]
   readonly #keyId: readonly RecordHeader[]
+  /** What every enriched record has beside its key, its value and the event's own headers. */
   readonly #ownBytes: number
-  #enriched: OutputRecord[] = []
+  /** The headers of an enriched record that has none of the event's, as a record holds them, up to the offset's digits. */
+  readonly #headersHead: Uint8Array
+  readonly #headersTail: Uint8Array
+  #enriched: PackedRecords | null = null
+  /** What the last capture's came to. */
+  #expectedBytes = 0
   #letters: OutputRecord[] = []
-  #bytes = 0
+  #letterBytes = 0
 
   constructor(settings: EventOutputSettings, partition: number) {
     this.#settings = settings
@@ -54,33 +69,53 @@ export class EventOutputs {
     const keyId = settings.enriched?.userIdKeyId ?? null
     this.#keyId = keyId === null ? [] : [['user_id.key', keyId]]
     const longestOffset = String(Number.MAX_SAFE_INTEGER)
-    this.#ownBytes = BATCH_OVERHEAD + bytesOf([...this.#coordinates, ['source.offset', longestOffset], ...this.#keyId])
+    this.#ownBytes = BATCH_OVERHEAD + bytesOf([...this.#coordinates, [OFFSET, longestOffset], ...this.#keyId])
+    const out = new ByteWriter(this.#ownBytes)
+    for (const header of this.#coordinates) packHeader(out, header)
+    const offsetAt = out.open(1)
+    out.ascii(OFFSET)
+    out.close(offsetAt, 1)
+    this.#headersHead = out.bytes.slice(0, out.length)
+    out.cut(0)
+    for (const header of this.#keyId) packHeader(out, header)
+    this.#headersTail = out.bytes.slice(0, out.length)
   }
 
   /** About how many bytes wait. */
   get bytes(): number {
-    return this.#bytes
+    return this.#letterBytes + (this.#enriched?.byteLength ?? 0)
   }
 
   /** @param now the moment of enrichment, epoch milliseconds */
   accepted(batch: RecordBatch, event: LoginEvent, now: number): void {
     const { enriched } = this.#settings
     if (enriched === null) return
-    const own: RecordHeader[] = [...this.#coordinates, ['source.offset', String(batch.offset)], ...this.#keyId]
-    let headers = own
-    let overhead = this.#ownBytes + 3 * event.userId.length
+    this.#enriched ??= new PackedRecords(this.#expectedBytes + (this.#expectedBytes >> 2))
+    const packed = this.#enriched
+    let overhead = this.#ownBytes + longestKey(event)
+    let original: readonly RecordHeader[] = NO_HEADERS
     if (batch.headerCount > 0) {
-      const original = copied(batch)
-      const originalBytes = bytesOf(original)
+      const headers = batch.headers()
+      const bytes = bytesOf(headers)
       // Headers that leave no room for the event would stop the partition for good.
-      if (overhead + originalBytes <= enriched.maxBytes / 2) {
-        headers = [...original, ...own]
-        overhead += originalBytes
+      if (overhead + bytes <= enriched.maxBytes / 2) {
+        original = headers
+        overhead += bytes
       }
     }
-    const { userId, text } = enriched.enrich(event, now, enriched.maxBytes - overhead)
-    this.#bytes += overhead + text.length
-    this.#enriched.push({ topic: 'enriched', partition: null, key: userId, value: text, headers })
+    const maxBytes = enriched.maxBytes - overhead
+    const { splice = null } = enriched
+    if (splice === null || !splice.takes(event) || !spliced(packed, splice, event, now, maxBytes)) {
+      const { userId, text } = enriched.enrich(event, now, maxBytes)
+      packed.beginKey()
+      packed.out.text(userId)
+      packed.endKey()
+      packed.beginValue()
+      packed.out.text(text)
+      packed.endValue()
+    }
+    this.#packHeaders(packed.out, original, batch.offset)
+    packed.endRecord()
   }
 
   /** @param now when it failed, epoch milliseconds */
@@ -99,12 +134,27 @@ export class EventOutputs {
   }
 
   /** Everything that waits, enriched events first; it is the caller's to send from now on. */
-  take(): OutputRecord[] {
-    const taken = this.#letters.length === 0 ? this.#enriched : [...this.#enriched, ...this.#letters]
-    this.#enriched = []
+  take(): Output[] {
+    const taken: Output[] = []
+    if (this.#enriched !== null) {
+      this.#expectedBytes = this.#enriched.byteLength
+      taken.push(this.#enriched)
+    }
+    for (const letter of this.#letters) taken.push(letter)
+    this.#enriched = null
     this.#letters = []
-    this.#bytes = 0
+    this.#letterBytes = 0
     return taken
+  }
+
+  #packHeaders(out: ByteWriter, original: readonly RecordHeader[], offset: number): void {
+    out.varint(original.length + this.#coordinates.length + 1 + this.#keyId.length)
+    for (const header of original) packHeader(out, header)
+    out.piece(this.#headersHead)
+    const digitsAt = out.open(1)
+    out.digits(offset)
+    out.close(digitsAt, 1)
+    if (this.#headersTail.length > 0) out.piece(this.#headersTail)
   }
 
   #letter(
@@ -124,7 +174,7 @@ export class EventOutputs {
     const headers: RecordHeader[] = [...(bare ? [] : originalHeaders), ...reasons]
     if (bare || whole > room) headers.push(['value.bytes', String(whole)])
     const key = bare ? null : originalKey
-    this.#bytes += ownBytes + around + (value?.length ?? 0)
+    this.#letterBytes += ownBytes + around + (value?.length ?? 0)
     const partition = this.#partition % deadLetterPartitions
     this.#letters.push({ topic: 'deadLetters', partition, key, value, headers })
   }
@@ -134,11 +184,38 @@ export class EventOutputs {
       ['error.code', code],
       ['error.message', CODE_MEANINGS[code]],
       ...this.#coordinates,
-      ['source.offset', String(offset)],
+      [OFFSET, String(offset)],
       ['source.timestamp', String(timestamp)],
       ['failed.at', new Date(now).toISOString()],
     ]
   }
+}
+
+/** A bound of what the key comes to, without making a text of it. */
+function longestKey({ userStart, userEnd, userText }: LoginEvent): number {
+  return Math.max(HASHED_BYTES, userStart < 0 ? 3 * (userText ?? '').length : userEnd - userStart)
+}
+
+/** Writes key and value from the event's bytes; false, and nothing is written, when the value is too long. */
+function spliced(
+  packed: PackedRecords,
+  splice: EnrichedSplice,
+  event: LoginEvent,
+  now: number,
+  maxBytes: number,
+): boolean {
+  packed.beginKey()
+  splice.key(event, packed.out)
+  packed.endKey()
+  packed.beginValue()
+  const start = packed.out.length
+  splice.value(event, now, packed.out)
+  if (packed.out.length - start > maxBytes) {
+    packed.undoRecord()
+    return false
+  }
+  packed.endValue()
+  return true
 }
 
 function copied(batch: RecordBatch): RecordHeader[] {

@@ -1,7 +1,8 @@
-import { Aggregate, type AggregateLimits } from '../aggregate/aggregate.ts'
+import type { Aggregate, AggregateLimits } from '../aggregate/aggregate.ts'
+import { EventCounts } from '../aggregate/eventCounts.ts'
 import type { LoginEvent } from '../events/parse.ts'
-import type { GeoPlace } from '../events/place.ts'
-import { versionCategory } from '../events/version.ts'
+import type { Term } from '../events/term.ts'
+import { windowEndMs } from '../windows/windows.ts'
 
 /** About what a partial comes to, and each user in it. */
 const PARTIAL_BYTES = 1_024
@@ -9,6 +10,10 @@ const USER_BYTES = 24
 
 /** A window of a partition's present chunk. */
 export class OpenWindow {
+  readonly index: number
+  /** It holds event times from `startMs` up to before `endMs`, epoch milliseconds. */
+  readonly startMs: number
+  readonly endMs: number
   /** Offset of the first event counted in this chunk, and the partition's clock before it. */
   readonly firstOffset: number
   readonly clockBeforeFirst: number
@@ -16,13 +21,20 @@ export class OpenWindow {
   last: number
   /** Holds events that no acknowledged partial has told. */
   dirty = false
-  readonly aggregate: Aggregate
+  readonly #counts: EventCounts
 
-  constructor(firstOffset: number, clockBeforeFirst: number, limits: AggregateLimits) {
+  constructor(index: number, sizeMs: number, firstOffset: number, clockBeforeFirst: number, limits: AggregateLimits) {
+    this.index = index
+    this.startMs = index * sizeMs
+    this.endMs = windowEndMs(index, sizeMs)
     this.firstOffset = firstOffset
     this.clockBeforeFirst = clockBeforeFirst
     this.last = firstOffset
-    this.aggregate = new Aggregate(limits)
+    this.#counts = new EventCounts(limits)
+  }
+
+  get aggregate(): Aggregate {
+    return this.#counts.aggregate
   }
 
   /**
@@ -30,13 +42,13 @@ export class OpenWindow {
    * @param told whether a partial has told it already
    * @returns by about how many bytes the partials grow that wait to be told
    */
-  count(event: LoginEvent, place: GeoPlace, offset: number, told: boolean): number {
-    const { users } = this.aggregate
-    const before = this.dirty ? PARTIAL_BYTES + users.size * USER_BYTES : 0
-    this.aggregate.add(event, versionCategory(event.appVersion), place.country, place.region)
+  count(event: LoginEvent, place: Term, offset: number, told: boolean): number {
+    const counts = this.#counts
+    const before = this.dirty ? PARTIAL_BYTES + counts.users * USER_BYTES : 0
+    counts.add(event, place)
     this.last = offset + 1
     if (told) return 0
     this.dirty = true
-    return PARTIAL_BYTES + users.size * USER_BYTES - before
+    return PARTIAL_BYTES + counts.users * USER_BYTES - before
   }
 }

@@ -1,4 +1,5 @@
 import type { ResultStatus } from '../results/result.ts'
+import { PackedRecords } from './packedRecords.ts'
 import type { CorruptRange, RecordBatch, RecordHeader } from './recordBatch.ts'
 import type { CaptureTrace } from './traceContext.ts'
 
@@ -9,7 +10,7 @@ import type { CaptureTrace } from './traceContext.ts'
  */
 export type Capture = {
   /** Record lists to be sent one after the other: a stage is acknowledged before the next is sent. */
-  readonly stages: readonly (readonly OutputRecord[])[]
+  readonly stages: readonly (readonly Output[])[]
   readonly commit: Commit
   /** What was made of the source records since the capture before: added up by metrics. Null for a task that makes nothing of events. */
   readonly tally: Tally | null
@@ -52,6 +53,19 @@ export type OutputRecord = {
   readonly value: string | Uint8Array | null
   /** In this order; a name may come more than once. */
   readonly headers?: readonly RecordHeader[]
+}
+
+/** What a task has to produce: a record, or many that stand for themselves in a run of bytes. */
+export type Output = OutputRecord | PackedRecords
+
+/** The records of outputs, each by itself, in their order. */
+export function recordsOf(outputs: readonly Output[]): OutputRecord[] {
+  return outputs.flatMap(output => (output instanceof PackedRecords ? [...output.records()] : [output]))
+}
+
+/** How many records the output is. */
+export function countOf(output: Output): number {
+  return output instanceof PackedRecords ? output.count : 1
 }
 
 export type OutputTopic = 'partials' | 'results' | 'deviceStats' | 'enriched' | 'deadLetters'

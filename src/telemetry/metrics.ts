@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client'
 import type { KafkaWatch } from '../kafka/watch.ts'
-import type { Capture, Notice, OutputRecord, OutputTopic, Tally } from '../tasks/task.ts'
+import { type Capture, countOf, type Notice, type Output, type OutputTopic, type Tally } from '../tasks/task.ts'
 import type { Traceparent } from '../tasks/traceContext.ts'
 import { FAILURES, REJECTION_CODES, type Role } from './catalogue.ts'
 import type { PartitionReading } from './health.ts'
@@ -161,7 +161,7 @@ function flowMetrics(made: Instruments, role: Stage) {
   const rebalances = made.counter('rebalances_total').labels()
   const assigned = made.gauge('assigned_partitions').labels()
   return {
-    sent: (records: readonly OutputRecord[]) => {
+    sent: (records: readonly Output[]) => {
       const counts: Record<OutputTopic, number> = {
         partials: 0,
         results: 0,
@@ -170,9 +170,9 @@ function flowMetrics(made: Instruments, role: Stage) {
         deadLetters: 0,
       }
       let bytes = 0
-      for (const { topic, value } of records) {
-        counts[topic]++
-        if (topic === 'partials' && value !== null) bytes += Buffer.byteLength(value)
+      for (const record of records) {
+        counts[record.topic] += countOf(record)
+        if (record.topic === 'partials' && record.value !== null) bytes += Buffer.byteLength(record.value)
       }
       partialBytes.inc(bytes)
       for (const topic of OUTPUTS_OF[role]) sent.add(OUTPUTS[topic], counts[topic])

@@ -3,6 +3,7 @@ import type { Compression, KafkaSettings } from '../../src/config/settings.ts'
 import { type EmbeddedKafka, startKafka } from '../../src/dev/kafka/embeddedKafka.ts'
 import { createTopicReader, type TopicReader } from '../../src/kafka/admin.ts'
 import { createKafka } from '../../src/kafka/client.ts'
+import { chooseDecoder } from '../../src/kafka/decoder.ts'
 import type { ReadMessage } from '../../src/kafka/readAll.ts'
 import { withAdmin } from '../../src/kafka/topics.ts'
 import { CODEC_IDS } from '../../src/kafka/wire/codecs.ts'
@@ -52,6 +53,20 @@ async function readByUs(topic: string, readCommitted = true): Promise<ReadMessag
   const messages: ReadMessage[] = []
   await reader.readAll({ topic, readCommitted, onMessage: message => void messages.push(message) })
   return messages
+}
+
+/** Names of headers in order: kafkajs puts what has the same name side by side. */
+const grouped = (message: ReadMessage): ReadMessage => {
+  return { ...message, headers: [...message.headers].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)) }
+}
+
+async function expectKafkajsToAgree(topic: string, ours: readonly ReadMessage[], readCommitted = true): Promise<void> {
+  chooseDecoder('kafkajs')
+  try {
+    expect((await readByUs(topic, readCommitted)).map(grouped)).toEqual(ours.map(grouped))
+  } finally {
+    chooseDecoder('own')
+  }
 }
 
 /** The codecs that the log holds on disk, with how many records those batches say they have. */
@@ -107,7 +122,9 @@ test('what the Java client writes in any codec, and in all of them to one log, i
   const each = written.length / CODECS.length
   expect(codecsOnDisk(topic)).toEqual(new Map(CODECS.map(codec => [codec, each])))
 
-  const ours = (await readByUs(topic)).map(asJavaPrints)
+  const read = await readByUs(topic)
+  await expectKafkajsToAgree(topic, read)
+  const ours = read.map(asJavaPrints)
   expect(ours).toEqual(await readByJava(broker.brokers, topic, written.length))
   expect(ours).toEqual(written.map((record, offset) => asJavaPrints({ ...asBytes(record), partition: 0, offset })))
 })
@@ -143,6 +160,7 @@ test('a log of all codecs that compaction has thinned out is read as the Java cl
     { timeout: 20_000, interval: 200 },
   )
   expect(found.map(asJavaPrints)).toEqual(await readByJava(broker.brokers, topic, wanted.length))
+  await expectKafkajsToAgree(topic, found)
 })
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
@@ -168,10 +186,13 @@ test('of a Java client whose transaction the broker has aborted, nothing is read
   // Behind the aborted records stands the marker, an offset that no record has.
   expect(committed.map(({ offset }) => offset)).toEqual([0, all.length])
   expect(committed.map(asJavaPrints)).toEqual(await readByJava(broker.brokers, topic, 2))
+  await expectKafkajsToAgree(topic, committed)
+  await expectKafkajsToAgree(topic, await readByUs(topic, false), false)
 })
 
-test('a source topic in all codecs is counted exactly', async () => {
-  await withPipeline(broker, 'codecs', { aggregators: 1 }, async pipeline => {
+test.each(['own', 'kafkajs'])('a source topic in all codecs is counted exactly, decoder %s', async decoder => {
+  const options = { aggregators: 1, settings: { KAFKA_DECODER: decoder } }
+  await withPipeline(broker, `codecs-${decoder}`, options, async pipeline => {
     const source = pipeline.topic('source')
     for (const [i, codec] of PACKED.entries()) {
       // The broker packs anew what comes to it otherwise: its codecs are those of the Java client.

@@ -160,6 +160,52 @@ test('a seek while a batch is processed wins over the end of that batch', async 
   expect(starts).toEqual([0, 0, 0])
 })
 
+/** Six batches, of which one fetch brings about two; `first` is called in the middle of the first delivery. */
+async function readLargeBatches(first: (member: Group) => Promise<void>) {
+  const topic = await createTopic(1)
+  const value = 'x'.repeat(400 * 1024)
+  for (let i = 0; i < 6; i++) await sender.send(topic, 0, [{ key: null, value }])
+  const begun: number[] = []
+  const offsets: number[] = []
+  const { member, seen } = join(topic, {
+    onBatch: async (_epoch, _partition, batch) => {
+      begun.push(batch.baseOffset)
+      if (begun.length === 1) await first(member)
+      while (batch.next()) offsets.push(batch.offset)
+    },
+  })
+  await member.start()
+  return { begun, offsets, seen }
+}
+
+test('the next fetch is under way while a batch is read: it is there when the broker is not', async () => {
+  let begunWhileAway = 0
+  const { begun, offsets } = await readLargeBatches(async () => {
+    await sleep(500)
+    broker.pause()
+  })
+  try {
+    await until(() => expect(begun.length).toBeGreaterThan(1), 5_000)
+    begunWhileAway = begun.length
+  } finally {
+    broker.resume()
+  }
+  expect(begunWhileAway).toBeLessThan(4)
+  await until(() => expect(offsets).toEqual(range(0, 6)))
+})
+
+test('a seek in the middle of a batch drops what was fetched ahead', async () => {
+  const { begun, offsets } = await readLargeBatches(async member => {
+    await sleep(500)
+    member.seek(0, 1)
+  })
+  await until(() => expect(offsets.at(-1)).toBe(5))
+  expect(begun[1]).toBe(1)
+  // The first delivery goes on with what it holds; then comes all from the place that was sought, once.
+  const first = offsets.length - 5
+  expect([offsets.slice(0, first), offsets.slice(first)]).toEqual([range(0, first), range(1, 6)])
+})
+
 test('a second member takes half, what stays is kept, and commits of the ended generation are refused', async () => {
   const topic = await createTopic(4)
   const committed: string[] = []

@@ -55,7 +55,8 @@ export class EventJudge {
   }
 
   #enriched(truth: Truth, { offset, spec }: Made, output: OutputRecord, what: string): void {
-    check('event-true', this.#outcomes(truth, offset).includes('accepted') && output.value === spec.locale, () => {
+    const { locale } = JSON.parse(String(output.value)) as { locale: string }
+    check('event-true', this.#outcomes(truth, offset).includes('accepted') && locale === spec.locale, () => {
       return `${what}: ${output.value}, but it is ${this.#outcomes(truth, offset)}, ${spec.locale}`
     })
   }

@@ -1,4 +1,6 @@
 import type { AggregateLimits } from '../../src/aggregate/aggregate.ts'
+import { createEnrichedText } from '../../src/events/enrich.ts'
+import { createEnrichedSplice } from '../../src/events/splice.ts'
 import { createAggregateTaskFactory } from '../../src/tasks/aggregateTask.ts'
 import { createReduceTaskFactory } from '../../src/tasks/reduceTask.ts'
 import type { Task, TaskFactory } from '../../src/tasks/task.ts'
@@ -16,6 +18,8 @@ import {
 import { hourOf, placeOf } from './workload.ts'
 
 export const CONFIG_HASH = 'simulation'
+
+const ENRICHMENT = { timeZone: 'UTC', geo: placeOf, hashUserId: null }
 
 export function aggregateFactory(plan: Plan, configHash: string): TaskFactory<Task> {
   return createAggregateTaskFactory({
@@ -36,7 +40,8 @@ export function aggregateFactory(plan: Plan, configHash: string): TaskFactory<Ta
       deadLetterPartitions: plan.partitions,
       deadLetterMaxBytes: MAX_LETTER_BYTES,
       enriched: {
-        enrich: event => ({ userId: event.userId, text: event.locale }),
+        enrich: createEnrichedText({ ...ENRICHMENT, fields: null }),
+        splice: createEnrichedSplice(ENRICHMENT),
         maxBytes: MAX_LETTER_BYTES,
         userIdKeyId: null,
       },

@@ -1,7 +1,14 @@
 import { TidemarkError } from '../../src/errors.ts'
 import { PartitionRunner } from '../../src/runtime/partitionRunner.ts'
 import type { PartitionPorts } from '../../src/runtime/ports.ts'
-import type { Commit, LogRange, OutputRecord, Task, TaskFactory } from '../../src/tasks/task.ts'
+import {
+  type Commit,
+  type LogRange,
+  type OutputRecord,
+  recordsOf,
+  type Task,
+  type TaskFactory,
+} from '../../src/tasks/task.ts'
 import type { Broker, Log, Sender, SimulatedBatch } from './broker.ts'
 import { FLUSH_MAX_BYTES, IDLE_MS } from './plan.ts'
 
@@ -195,7 +202,8 @@ export class Owner {
         return this.#call('begin', () => (transactional ? broker.begin(slot, epoch) : undefined))
       },
       // The epoch is that of the call: what arrives late at the broker bears the old one.
-      send: records => {
+      send: outputs => {
+        const records = recordsOf(outputs)
         const epoch = this.#epoch
         return this.#call('send', () => this.send(records, epoch), records)
       },

@@ -1,6 +1,6 @@
 import { encodeMessage, type Message } from '../../src/tasks/messages.ts'
 import type { RecordBatch, RecordHeader } from '../../src/tasks/recordBatch.ts'
-import type { OutputRecord } from '../../src/tasks/task.ts'
+import { type Capture, type OutputRecord, recordsOf } from '../../src/tasks/task.ts'
 
 /** A record as a test writes it. A `value` that is no text and no bytes is written as JSON. */
 export type TestRecord = {
@@ -89,6 +89,11 @@ export class ArrayBatch implements RecordBatch {
     this.valueEnd = bytes === null ? -1 : 1 + bytes.length
     return true
   }
+}
+
+/** The records that a capture tells, each by itself. */
+export function recordsIn(captured: Capture | null): OutputRecord[] {
+  return recordsOf(captured?.stages.flat() ?? [])
 }
 
 /** What a produced record says, as JSON. */

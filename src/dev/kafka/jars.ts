@@ -16,24 +16,46 @@ type Marker = {
   readonly jars: readonly { readonly name: string; readonly size: number; readonly sha256: string }[]
 }
 
+/** What a pom names, and where it is kept. */
+export type JarSet = {
+  readonly pomFile: string
+  /** The folder in the cache; another one for each version. */
+  readonly folderName: string
+  /** What the jars are for, as it is said when they cannot be had. */
+  readonly purpose: string
+  /** Properties that the pom leaves open, by name. */
+  readonly properties?: Readonly<Record<string, string>>
+}
+
 /**
- * The folder with Kafka's jars, `<cache>/kafka-<version>/jars`. They are fetched by Maven when the folder is absent, damaged
- * (names and sizes are compared at each call) or made from another pom; the first time that takes from 10 s to minutes. Two
+ * The folder with Kafka's jars, `<cache>/kafka-<version>/jars`; see `ensureJars`.
+ *
+ * @param cacheFolder where to keep them; by default `.cache` of the project
+ * @throws TidemarkError 'unreachable' when Maven is missing or fails
+ */
+export async function ensureKafkaJars(cacheFolder?: string): Promise<string> {
+  const version = kafkaVersion(await readFile(POM_FILE, 'utf8'))
+  const set = { pomFile: POM_FILE, folderName: `kafka-${version}`, purpose: 'the embedded Kafka broker' }
+  return await ensureJars(set, cacheFolder)
+}
+
+/**
+ * The folder with the jars that a pom names. They are fetched by Maven when the folder is absent, damaged (names and
+ * sizes are compared at each call) or made from another pom; the first time that takes from 10 s to minutes. Two
  * processes that do so at once wait for each other.
  *
  * @param cacheFolder where to keep them; by default `.cache` of the project
  * @throws TidemarkError 'unreachable' when Maven is missing or fails
  */
-export async function ensureKafkaJars(cacheFolder: string = join(PROJECT_FOLDER, '.cache')): Promise<string> {
-  const pom = await readFile(POM_FILE)
-  const pomSha256 = sha256(pom)
-  const folder = join(cacheFolder, `kafka-${kafkaVersion(pom.toString())}`)
+export async function ensureJars(set: JarSet, cacheFolder: string = join(PROJECT_FOLDER, '.cache')): Promise<string> {
+  const pomSha256 = sha256(await readFile(set.pomFile))
+  const folder = join(cacheFolder, set.folderName)
   if (await isWhole(folder, pomSha256)) return join(folder, 'jars')
   await mkdir(cacheFolder, { recursive: true })
   const unlock = await lockFolder(`${folder}.lock`, LOCK_WAIT_MS)
   try {
     // Another process may have done it while this one waited for the lock.
-    if (!(await isWhole(folder, pomSha256))) await fetchJars(folder, pomSha256)
+    if (!(await isWhole(folder, pomSha256))) await fetchJars(set, folder, pomSha256)
   } finally {
     await unlock()
   }
@@ -61,13 +83,13 @@ async function isWhole(folder: string, pomSha256: string): Promise<boolean> {
 }
 
 /** Fetches into a folder of another name and renames it at the end, so that a half-filled one is never used. */
-async function fetchJars(folder: string, pomSha256: string): Promise<void> {
+async function fetchJars(set: JarSet, folder: string, pomSha256: string): Promise<void> {
   await removeLeftovers(folder)
   const fresh = `${folder}.fetching-${process.pid}`
   const jarFolder = join(fresh, 'jars')
   await mkdir(jarFolder, { recursive: true })
   try {
-    await runMaven(jarFolder)
+    await runMaven(set, jarFolder)
     const names = (await readdir(jarFolder)).filter(name => name.endsWith('.jar')).sort()
     const jars = await Promise.all(names.map(async name => describeJar(jarFolder, name)))
     const marker: Marker = { pomSha256, jars }
@@ -94,15 +116,17 @@ async function describeJar(folder: string, name: string): Promise<Marker['jars']
 }
 
 /** `-C` makes Maven fail on a jar whose checksum is not the registry's. Tried twice: a download may just break off. */
-async function runMaven(jarFolder: string): Promise<void> {
+async function runMaven({ pomFile, purpose, properties = {} }: JarSet, jarFolder: string): Promise<void> {
   const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${jarFolder}`, '-DincludeScope=runtime']
-  let output = await runProgram('mvn', ['-q', '-B', '-C', '-f', POM_FILE, ...goal])
+  const given = Object.entries(properties).map(([name, value]) => `-D${name}=${value}`)
+  const args = ['-q', '-B', '-C', '-f', pomFile, ...goal, ...given]
+  let output = await runProgram('mvn', args)
   if (output.code === 'ENOENT') throw missing('Maven, once, to fetch its jars (`mvn` is not on PATH)')
-  if (output.code !== 0) output = await runProgram('mvn', ['-q', '-B', '-C', '-f', POM_FILE, ...goal])
+  if (output.code !== 0) output = await runProgram('mvn', args)
   if (output.code === 0) return
   throw new TidemarkError(
     'unreachable',
-    `Maven could not fetch the jars of the embedded Kafka broker (exit ${output.code}). It said:\n${output.text.trim().split('\n').slice(-15).join('\n')}`,
+    `Maven could not fetch the jars of ${purpose} (exit ${output.code}). It said:\n${output.text.trim().split('\n').slice(-15).join('\n')}`,
     { retriable: true },
   )
 }

@@ -1,6 +1,7 @@
 import { crc32c } from '@node-rs/crc32'
 import type { RecordHeader } from '../../tasks/recordBatch.ts'
 import { codecName, compress } from './codecs.ts'
+import { PackedSlice } from './packedSlice.ts'
 import { ATTRIBUTES_AT, CRC_AT, LENGTH_AT, LOG_OVERHEAD, RECORDS_AT, TRANSACTIONAL } from './recordBatches.ts'
 import { varintBytes, Writer } from './writer.ts'
 
@@ -13,6 +14,9 @@ export type WireMessage = {
   /** Epoch milliseconds; the moment of encoding when left out. */
   readonly timestamp?: number | string
 }
+
+/** The records of one batch, in their order. */
+export type BatchRecords = readonly WireMessage[] | PackedSlice
 
 /** What all batches of one produce request share; -1 stands for none, as on the wire. */
 export type ProducerState = {
@@ -34,32 +38,33 @@ const NO_LEADER_EPOCH = -1
  */
 export function writeRecordBatch(
   writer: Writer,
-  messages: readonly WireMessage[],
+  records: BatchRecords,
   firstSequence: number,
   state: ProducerState,
   now: number,
 ): void {
   const codec = codecName(state.compression) ?? 'none'
   const start = writer.length
-  const baseTimestamp = timestampOf(messages[0], now)
-  let maxTimestamp = baseTimestamp
-  for (const message of messages) maxTimestamp = Math.max(maxTimestamp, timestampOf(message, now))
+  const [baseTimestamp, maxTimestamp] = records instanceof PackedSlice ? [now, now] : timestampsOf(records, now)
   writer.int64(BASE_OFFSET)
   writer.int32(0)
   writer.int32(NO_LEADER_EPOCH)
   writer.int8(MAGIC)
   writer.int32(0)
   writer.int16(state.compression | (state.transactional ? TRANSACTIONAL : 0))
-  writer.int32(messages.length - 1)
+  writer.int32(records.length - 1)
   writer.int64(BigInt(baseTimestamp))
   writer.int64(BigInt(maxTimestamp))
   writer.int64(state.producerId)
   writer.int16(state.producerEpoch)
   writer.int32(firstSequence)
-  writer.int32(messages.length)
-  for (let i = 0; i < messages.length; i++) {
-    const message = messages[i] as WireMessage
-    writeRecord(writer, message, i, timestampOf(message, now) - baseTimestamp)
+  writer.int32(records.length)
+  if (records instanceof PackedSlice) writePacked(writer, records)
+  else {
+    for (let i = 0; i < records.length; i++) {
+      const message = records[i] as WireMessage
+      writeRecord(writer, message, i, timestampOf(message, now) - baseTimestamp)
+    }
   }
   if (codec !== 'none') {
     const packed = compress(codec, writer.view(start + RECORDS_AT))
@@ -68,6 +73,21 @@ export function writeRecordBatch(
   }
   writer.int32At(start + LENGTH_AT, writer.length - start - LOG_OVERHEAD)
   writer.uint32At(start + CRC_AT, crc32c(writer.view(start + ATTRIBUTES_AT)))
+}
+
+/** Packed records have the layout of a batch's from their keys on, and no timestamps of their own. */
+function writePacked(writer: Writer, { bytes, packed, indices }: PackedSlice): void {
+  for (let i = 0; i < indices.length; i++) {
+    const index = indices[i] as number
+    const start = packed.startOf(index)
+    const end = packed.endOf(index)
+    // Before the key come attributes, the timestamp's delta and the offset's: a byte of 0, another, and a varint.
+    writer.varint(2 + varintBytes(i) + end - start)
+    writer.int8(0)
+    writer.int8(0)
+    writer.varint(i)
+    writer.range(bytes, start, end)
+  }
 }
 
 function writeRecord(writer: Writer, message: WireMessage, index: number, timestampDelta: number): void {
@@ -106,6 +126,12 @@ const partBytes = (length: number) => varintBytes(length) + Math.max(0, length)
 const timestampOf = (message: WireMessage | undefined, now: number) =>
   message?.timestamp === undefined ? now : Number(message.timestamp)
 
+/** The first timestamp and the greatest. */
+function timestampsOf(messages: readonly WireMessage[], now: number): readonly [number, number] {
+  const first = timestampOf(messages[0], now)
+  return [first, messages.reduce((greatest, message) => Math.max(greatest, timestampOf(message, now)), first)]
+}
+
 /** A produce request as kafkajs asks for it. */
 export type ProduceRequest = {
   readonly acks: number
@@ -120,41 +146,57 @@ export type ProduceRequest = {
     readonly partitions: readonly {
       readonly partition: number
       readonly firstSequence?: number
-      readonly messages: readonly WireMessage[]
+      readonly messages: BatchRecords
     }[]
   }[]
 }
 
-/** One for all requests of the process: each is copied out as soon as it is written. */
-const shared = new Writer()
-
 /**
- * The body of a produce request, versions 3 to 7: transactional id, acks, timeout, topics with partitions, each with the
- * length of its record batch and the batch.
- * @returns a view that is good until the next call
+ * Writes the body of a produce request, versions 3 to 7: transactional id, acks, timeout, topics with partitions, each with
+ * the length of its record batch and the batch.
+ * @returns a view of it, good until the writer's next write
  */
-export function encodeProduceRequest(request: ProduceRequest, now: number): Buffer {
-  const { transactionalId = null, producerId, producerEpoch = 0, compression = 0 } = request
+export function encodeProduceRequest(request: ProduceRequest, now: number, writer = new Writer()): Buffer {
+  const { transactionalId = null, producerId, producerEpoch = -1, compression = 0 } = request
   const state: ProducerState = {
     producerId: BigInt(producerId?.toString() ?? -1),
     producerEpoch,
     transactional: transactionalId !== null,
     compression,
   }
-  shared.cut(0)
-  shared.shortText(transactionalId)
-  shared.int16(request.acks)
-  shared.int32(request.timeout)
-  shared.int32(request.topicData.length)
+  const start = writer.length
+  writer.shortText(transactionalId)
+  writer.int16(request.acks)
+  writer.int32(request.timeout)
+  writer.int32(request.topicData.length)
   for (const { topic, partitions } of request.topicData) {
-    shared.shortText(topic)
-    shared.int32(partitions.length)
-    for (const { partition, firstSequence = 0, messages } of partitions) {
-      shared.int32(partition)
-      const lengthAt = shared.skip(4)
-      writeRecordBatch(shared, messages, firstSequence, state, now)
-      shared.int32At(lengthAt, shared.length - lengthAt - 4)
+    writer.shortText(topic)
+    writer.int32(partitions.length)
+    for (const { partition, firstSequence = -1, messages } of partitions) {
+      writer.int32(partition)
+      const lengthAt = writer.skip(4)
+      writeRecordBatch(writer, messages, firstSequence, state, now)
+      writer.int32At(lengthAt, writer.length - lengthAt - 4)
     }
   }
-  return shared.view()
+  return writer.view(start)
+}
+
+const MESSAGE_BYTES = 512
+const BATCH_BYTES = 128
+const PACKED_OVERHEAD_BYTES = 10
+
+/** About what a produce request comes to before its batches are compressed. */
+export function produceRequestBytes({ topicData }: Pick<ProduceRequest, 'topicData'>): number {
+  let bytes = 0
+  for (const { partitions } of topicData) {
+    for (const { messages } of partitions) {
+      bytes += BATCH_BYTES
+      bytes +=
+        messages instanceof PackedSlice
+          ? messages.byteLength + PACKED_OVERHEAD_BYTES * messages.length
+          : MESSAGE_BYTES * messages.length
+    }
+  }
+  return bytes
 }

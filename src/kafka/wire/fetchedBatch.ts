@@ -1,6 +1,7 @@
 import type { CorruptBatch } from '../../runtime/ports.ts'
 import type { RecordBatch } from '../../tasks/recordBatch.ts'
-import { type AbortedTransaction, type FetchedRecords, readRecordBatches } from './recordBatches.ts'
+import { type DecodeBlock, DecodedRecords } from './decodedRecords.ts'
+import { type AbortedTransaction, claimedEnd, type FetchedRecords, readRecordBatches } from './recordBatches.ts'
 import { WireRecords } from './records.ts'
 
 /** Stands where kafkajs has an array of decoded messages: it only hands it on. */
@@ -31,6 +32,13 @@ export function limitBatchBytes(bytes: number): void {
   maxBatchBytes = bytes
 }
 
+let decode: DecodeBlock | null = null
+
+/** Has somebody else decode the records of all fetches of this process; null, as at the start, reads them in place. */
+export function decodeRecordsBy(other: DecodeBlock | null): void {
+  decode = other
+}
+
 /**
  * Takes the place of kafkajs's `consumer/batch.js`: what one fetch brought of one partition. kafkajs asks it only where it
  * reaches and whether it holds anything; records are read by a cursor. Nothing is unpacked before the first question, so
@@ -55,6 +63,18 @@ export class FetchedBatch {
   /** As the broker has sent them; empty when it sent nothing. */
   get bytes(): Buffer {
     return this.#data.messages.bytes
+  }
+
+  /** Whether the broker has sent nothing of this partition, not even a reason. */
+  get isBare(): boolean {
+    return this.bytes.length === 0 && this.#data.messages.refusal === null
+  }
+
+  /** Where it ends by what its headers say, unchecked; null when they say nothing that can be so. Unpacks nothing. */
+  get claimedEnd(): number | null {
+    const end = claimedEnd(this.bytes)
+    const from = Number(this.fetchedOffset)
+    return end !== null && end > from && end <= Number(this.highWatermark) ? end : null
   }
 
   /** The first record batch that cannot be read; the records are those before it. */
@@ -82,7 +102,11 @@ export class FetchedBatch {
    */
   records(): RecordBatch {
     const { blocks, count } = this.#records
-    const records = new WireRecords(blocks, count, Number(this.fetchedOffset), this.nextOffset)
+    const from = Number(this.fetchedOffset)
+    const records =
+      decode === null
+        ? new WireRecords(blocks, count, from, this.nextOffset)
+        : new DecodedRecords(decode, blocks, count, from, this.nextOffset)
     this.#found = { ...this.#records, blocks: [] }
     return records
   }

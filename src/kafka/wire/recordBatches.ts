@@ -109,6 +109,21 @@ export function readRecordBatches(
   }
 }
 
+/**
+ * One past the last offset of the whole batches at the front, by their headers alone: nothing is checked, so it may be
+ * wrong. Null when there is none.
+ */
+export function claimedEnd(bytes: Buffer): number | null {
+  let end: number | null = null
+  for (let at = 0; at + RECORDS_AT <= bytes.length; ) {
+    const next = at + LOG_OVERHEAD + bytes.readInt32BE(at + LENGTH_AT)
+    if (bytes[at + MAGIC_AT] !== MAGIC || next < at + RECORDS_AT || next > bytes.length) break
+    end = int64(bytes, at) + bytes.readInt32BE(at + LAST_OFFSET_DELTA_AT) + 1
+    at = next
+  }
+  return end
+}
+
 type ReadBatch = { readonly header: BatchHeader; readonly block: RecordBlock }
 
 function nextOffsetOf(read: readonly ReadBatch[], fetchOffset: number): number {

@@ -20,6 +20,8 @@ export type RecordBlock = {
 const NOTHING = Buffer.alloc(0)
 const MOST_VARINT_BYTES = 5
 const MOST_VARLONG_BYTES = 10
+/** Where a number leads that has no end: past all bytes, so that whoever checks ranges finds it. */
+const NOWHERE = 2 ** 40
 
 /** Where the readers below stand: they are called a dozen times for a record, and this spares each an object. */
 let at = 0
@@ -31,6 +33,7 @@ function readVarint(bytes: Buffer): number {
     byte = bytes[at++] as number
     value |= (byte & 0x7f) << (7 * i)
   }
+  if (byte >= 0x80) at = NOWHERE
   return (value >>> 1) ^ -(value & 1)
 }
 
@@ -42,6 +45,7 @@ function readVarlong(bytes: Buffer): number {
     byte = bytes[at++] as number
     value += (byte & 0x7f) * scale
   }
+  if (byte >= 0x80) at = NOWHERE
   return value % 2 === 0 ? value / 2 : -(value + 1) / 2
 }
 

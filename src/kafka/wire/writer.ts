@@ -1,9 +1,23 @@
+import { SPARE_ARRAYS } from '../../events/spareArrays.ts'
+
 const FIRST_BYTES = 64 * 1024
 
 /** Bytes written one after the other into one buffer, which grows by doubling. All numbers are big-endian. */
 export class Writer {
-  #bytes = Buffer.allocUnsafe(FIRST_BYTES)
+  #bytes: Buffer
   #length = 0
+
+  /** @param firstBytes what is expected to be written */
+  constructor(firstBytes = FIRST_BYTES) {
+    this.#bytes = bufferOf(SPARE_ARRAYS.take(firstBytes))
+  }
+
+  /** Gives the memory back: nobody reads what was written any more. */
+  release(): void {
+    SPARE_ARRAYS.give(new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length))
+    this.#bytes = bufferOf(new Uint8Array(0))
+    this.#length = 0
+  }
 
   get length(): number {
     return this.#length
@@ -65,6 +79,13 @@ export class Writer {
     this.#length += length
   }
 
+  /** The bytes [start, end) of `from`. */
+  range(from: Buffer, start: number, end: number): void {
+    this.#reserve(end - start)
+    from.copy(this.#bytes, this.#length, start, end)
+    this.#length += end - start
+  }
+
   /** A zigzag varint of a whole number of at most 2^52. */
   varint(value: number): void {
     this.#reserve(10)
@@ -77,10 +98,14 @@ export class Writer {
   #reserve(more: number): void {
     const needed = this.#length + more
     if (needed <= this.#bytes.length) return
-    const grown = Buffer.allocUnsafe(Math.max(needed, 2 * this.#bytes.length))
+    const grown = bufferOf(SPARE_ARRAYS.take(Math.max(needed, 2 * this.#bytes.length)))
     this.#bytes.copy(grown, 0, 0, this.#length)
     this.#bytes = grown
   }
+}
+
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength)
 }
 
 /** How many bytes `Writer.varint` writes. */

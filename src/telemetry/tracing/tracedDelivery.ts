@@ -8,7 +8,7 @@ import {
   trace,
 } from '@opentelemetry/api'
 import type { Delivery } from '../../runtime/ports.ts'
-import type { Commit, OutputRecord } from '../../tasks/task.ts'
+import { type Commit, countOf, type Output } from '../../tasks/task.ts'
 import type { CaptureTrace, Traceparent } from '../../tasks/traceContext.ts'
 import { traced } from '../../tasks/traced.ts'
 import { ATTRIBUTES, DATABASE_SYSTEM, MESSAGING_SYSTEM, OPERATION_TYPES, SINK_TABLE, SPAN_NAMES } from './names.ts'
@@ -21,7 +21,7 @@ export type TracedPlace = {
   readonly partition: number
   readonly group: string
   /** The topic's name that a record goes to; null when records become rows of the database. */
-  readonly topicOf: ((record: OutputRecord) => string) | null
+  readonly topicOf: ((record: Output) => string) | null
 }
 
 /**
@@ -66,7 +66,7 @@ export class TracedDelivery implements Delivery {
     return this.#step([], () => this.#delivery.begin(capture))
   }
 
-  send(records: readonly OutputRecord[]): Promise<void> {
+  send(records: readonly Output[]): Promise<void> {
     const context = this.#traceparent
     if (this.#span === null || context === null) return this.#step([], () => this.#delivery.send(records))
     this.#rows += records.length
@@ -98,13 +98,13 @@ export class TracedDelivery implements Delivery {
   }
 
   /** A span for each topic that the records go to, in the order of the first to each. */
-  #sends(records: readonly OutputRecord[]): Span[] {
+  #sends(records: readonly Output[]): Span[] {
     const { topicOf } = this.#place
     if (topicOf === null) return []
     const counts = new Map<string, number>()
     for (const record of records) {
       const topic = topicOf(record)
-      counts.set(topic, (counts.get(topic) ?? 0) + 1)
+      counts.set(topic, (counts.get(topic) ?? 0) + countOf(record))
     }
     return [...counts].map(([topic, count]) =>
       this.#child(SPAN_NAMES.send(topic), SpanKind.PRODUCER, sendAttributes(topic, count)),

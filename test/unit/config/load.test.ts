@@ -33,6 +33,7 @@ describe('defaults', () => {
     expect(loadSettings({}, files())).toEqual({
       kafka: { brokers: ['localhost:9092'], clientId: 'tidemark', tls: null, sasl: null },
       kafkaWaitMs: 0,
+      kafkaDecoder: 'own',
       consumerGroup: 'tidemark',
       topics: {
         source: 'user-login',

@@ -4,9 +4,12 @@ import { javaPartition } from '../../../src/dev/generator/murmur2.ts'
 import type { TopicRecord } from '../../../src/dev/outputs/wanted.ts'
 import type { TopicSource } from '../../../src/dev/outputs.ts'
 import { createEnrichedText, type EnrichOptions } from '../../../src/events/enrich.ts'
+import { createPlaceReader } from '../../../src/events/place.ts'
+import { createEnrichedSplice } from '../../../src/events/splice.ts'
 import { createAggregateTaskFactory } from '../../../src/tasks/aggregateTask.ts'
 import type { RecordBatch, RecordHeader } from '../../../src/tasks/recordBatch.ts'
 import type { OutputRecord } from '../../../src/tasks/task.ts'
+import { recordsIn } from '../support.ts'
 import { settings as taskSettings } from '../tasks/aggregateSupport.ts'
 
 export const SOURCE = 'user-login'
@@ -105,19 +108,19 @@ export function sourceWorld(events: number, options: Partial<EventOptions> = {})
 /** Runs the real task over each source partition and appends what it tells to the output topics. */
 export function aggregate(topics: Topics, enrichment: Partial<EnrichOptions> = {}, userIdKeyId: string | null = null) {
   const place = { country: 'US', region: 'US-NY' }
-  const enrich = createEnrichedText({
-    ...{ timeZone: 'UTC', geo: () => place, hashUserId: null, fields: null },
-    ...enrichment,
-  })
+  const options = { timeZone: 'UTC', geo: () => place, hashUserId: null, fields: null, ...enrichment }
+  const enrich = createEnrichedText(options)
+  const splice = options.fields === null ? createEnrichedSplice(options) : null
   const factory = createAggregateTaskFactory({
     ...taskSettings,
     ...RULES,
     chunkSize: 1 << 20,
+    place: createPlaceReader(options.geo).placeOf,
     outputs: {
       sourceTopic: SOURCE,
       deadLetterPartitions: PARTITIONS.letters,
       deadLetterMaxBytes: topics.maxBytes[LETTERS] ?? 1 << 20,
-      enriched: { enrich, maxBytes: topics.maxBytes[ENRICHED] ?? 1 << 20, userIdKeyId },
+      enriched: { enrich, splice, maxBytes: topics.maxBytes[ENRICHED] ?? 1 << 20, userIdKeyId },
     },
   })
   for (const [partition, log] of topics.log(SOURCE).entries()) {
@@ -126,7 +129,7 @@ export function aggregate(topics: Topics, enrichment: Partial<EnrichOptions> = {
     for (;;) {
       const captured = task.capture({ now: NOW, sourcePartitions: PARTITIONS.source, idleAsOf: null })
       if (captured === null) break
-      for (const record of captured.stages.flat()) tell(topics, record)
+      for (const record of recordsIn(captured)) tell(topics, record)
     }
   }
 }

@@ -204,7 +204,9 @@ test('headers are asked for only when an event by itself is not enough', () => {
 })
 
 test('fields are kept only when asked for', () => {
-  const event = { ...emptyEvent(), fields: { stale: true } }
+  const event = emptyEvent()
+  expect(createEventParser(RULES, true)(bytes(EVENT), 0, bytes(EVENT).length, event)).toBeNull()
+  expect(event.fields).toEqual(EVENT)
   expect(createEventParser(RULES)(bytes(EVENT), 0, bytes(EVENT).length, event)).toBeNull()
   expect(event.fields).toBeNull()
 })

@@ -7,6 +7,7 @@ import { sendRequest, toRequests } from '../../../src/kafka/outgoing.ts'
 import { murmur2 } from '../../../src/kafka/wire/murmur2.ts'
 import type { OutputRecord } from '../../../src/tasks/task.ts'
 import { SEED } from '../support.ts'
+import { packOf } from './packOf.ts'
 
 const NAMES = { partials: ['P', 'P1'], results: 'R', deviceStats: 'S', enriched: 'E', deadLetters: 'D' }
 const record = (over: Partial<OutputRecord> = {}): OutputRecord => ({
@@ -17,6 +18,8 @@ const record = (over: Partial<OutputRecord> = {}): OutputRecord => ({
   ...over,
 })
 
+const keyOf = (message: object) => ('key' in message ? message.key : null)
+
 describe('requests', () => {
   it('gather records by topic, in order, and stay under the size that brokers take', () => {
     const values = Array.from({ length: 200 }, (_, i) => record({ key: String(i), value: Buffer.alloc(9_000) }))
@@ -24,7 +27,7 @@ describe('requests', () => {
     expect(requests.length).toBeGreaterThan(2)
     const sizes = requests.map(request => request.flatMap(({ messages }) => messages).length * 9_000)
     expect(Math.max(...sizes)).toBeLessThan(1_048_576 - 100_000)
-    const keys = requests.flatMap(request => request.flatMap(({ messages }) => messages.map(({ key }) => key)))
+    const keys = requests.flatMap(request => request.flatMap(({ messages }) => messages.map(keyOf)))
     expect(keys).toEqual(values.map(({ key }) => key))
   })
   it('send a record that is too large for any request alone', () => {
@@ -49,12 +52,38 @@ describe('requests', () => {
   it('are none without records', () => {
     expect(toRequests([], NAMES)).toEqual([])
   })
-  it('fail when a partition has not answered', async () => {
-    const answer = { topicName: 'P', partition: 0, errorCode: 0 }
-    const [request = []] = toRequests([record(), record({ partition: 1 })], NAMES)
-    await expect(sendRequest(async () => [answer], request)).rejects.toMatchObject({ code: 'delivery_failed' })
-    const both = [answer, { ...answer, partition: 1 }]
-    expect(await sendRequest(async () => both, request)).toBe(both)
+  it('go on in the next when one partition has had its share, whatever the others have', () => {
+    const records = [0, 1, 0, 1, 0].map((partition, i) =>
+      record({ partition, key: String(i), value: Buffer.alloc(400) }),
+    )
+    const requests = toRequests(records, NAMES, { partials: 1_100 })
+    expect(requests.map(([first]) => first?.messages.map(keyOf))).toEqual([['0', '1', '2', '3'], ['4']])
+  })
+  it('are at most 8 MiB together', () => {
+    const records = Array.from({ length: 20 }, (_, partition) => record({ partition, value: Buffer.alloc(700_000) }))
+    const sizes = toRequests(records, NAMES).map(([first]) => first?.messages.length)
+    expect(sizes).toEqual([11, 9])
+  })
+  it('keep packed records together, in their place, with the most that a batch of theirs may come to', () => {
+    const packed = packOf(['k', 'v'.repeat(3_000)], ['l', 'w'])
+    const requests = toRequests([record(), packed, record({ topic: 'deadLetters' })], NAMES, { enriched: 1_128 })
+    expect(requests).toMatchObject([
+      [
+        { topic: 'P', messages: [{ key: 'k' }] },
+        { topic: 'E', messages: [{ packed, maxBatchBytes: 1_000, value: null }] },
+        { topic: 'D', messages: [{ key: 'k' }] },
+      ],
+    ])
+  })
+  it('ask for all replicas, with the codec named', async () => {
+    const asked: unknown[] = []
+    const send = async (batch: unknown) => {
+      asked.push(batch)
+      return []
+    }
+    const [request = []] = toRequests([record()], NAMES)
+    await sendRequest(send, request, 4)
+    expect(asked).toEqual([{ acks: -1, compression: 4, topicMessages: request }])
   })
 })
 

@@ -1,12 +1,6 @@
 import { createRequire } from 'node:module'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import {
-  type ConsumerGroup,
-  groupMessagesPerPartition,
-  HOOKS,
-  nameCoordinatorErrors,
-  retryConcurrent,
-} from '../../../src/kafka/patches.ts'
+import { type ConsumerGroup, HOOKS, nameCoordinatorErrors, retryConcurrent } from '../../../src/kafka/patches.ts'
 
 const load = createRequire(import.meta.url)
 const SRC = 'kafkajs/src'
@@ -146,30 +140,5 @@ describe('offsets of a transaction', () => {
       nameCoordinatorErrors(() => Promise.reject(Object.assign(new Error(type), { type })))()
     await expect(failing('NOT_COORDINATOR_FOR_GROUP')).rejects.toMatchObject({ type: 'NOT_COORDINATOR' })
     await expect(failing('FENCED_INSTANCE_ID')).rejects.toMatchObject({ type: 'FENCED_INSTANCE_ID' })
-  })
-})
-
-describe('messages by partition', () => {
-  const metadata = (...leaders: number[]) => leaders.map((leader, partitionId) => ({ partitionId, leader }))
-  const partitioner = () => 1
-  const grouped = (messages: Parameters<typeof groupMessagesPerPartition>[0]['messages'], ...leaders: number[]) =>
-    groupMessagesPerPartition({ topic: 't', partitionMetadata: metadata(...leaders), messages, partitioner })
-
-  it('keep their order; the partition named wins over the key, the key over chance', () => {
-    const [a, b, c, d] = [
-      { key: '21', value: 'a', partition: 2 },
-      { key: '21', value: 'b', partition: null },
-      { key: null, value: 'c' },
-      { key: '21', value: 'd' },
-    ] as const
-    // 1,173,551,340 mod 3 = 0: see the keys of the Java client.
-    expect(grouped([a, b, c, d], 1, 1, 1)).toEqual({ 0: [b, d], 1: [c], 2: [a] })
-  })
-
-  it('for a partition without a leader are not left out: the send is repeated', () => {
-    expect(() => grouped([{ value: 'x', partition: 1 }], 1, -1)).toThrow(
-      expect.objectContaining({ name: 'KafkaJSMetadataNotLoaded' }),
-    )
-    expect(grouped([{ value: 'x', partition: 0 }], 1, -1)).toHaveProperty('0')
   })
 })

@@ -163,7 +163,7 @@ describe('a changed file', () => {
     const geo = await open({ file, pollMs: POLL_MS, onEvent: (...event) => events.push(event) })
     const until = (count: number) =>
       vi.waitFor(() => expect(events).toHaveLength(count), { timeout: 5000, interval: 5 })
-    return { events, until, lookup: geo.lookup, close: geo.close }
+    return { events, until, lookup: geo.lookup, lookupIpv4: geo.lookupIpv4, close: geo.close }
   }
 
   const loaded = (file: string) => [
@@ -174,12 +174,15 @@ describe('a changed file', () => {
 
   test('is read again, and answers kept of the old one are forgotten', async () => {
     const file = written(cities())
-    const { events, until, lookup } = await watched(file)
+    const { events, until, lookup, lookupIpv4 } = await watched(file)
     expect(lookup('8.8.8.8').region).toBe('US-NY')
+    expect(lookupIpv4(0x0808_0808)).toMatchObject({ text: 'US', derived: 'US-NY' })
     renameSync(written(other), file)
     await until(1)
     expect(events).toEqual([loaded(file)])
     expect([lookup('8.8.8.8').region, lookup('9.1.1.1').country]).toEqual(['CA-ON', 'unknown'])
+    expect(lookupIpv4(0x0808_0808)).toMatchObject({ text: 'CA', derived: 'CA-ON' })
+    expect(lookupIpv4(0x0901_0101)).toMatchObject({ text: 'unknown', derived: 'unknown' })
   })
 
   test('is seen behind a link that is swapped, as Kubernetes swaps them', async () => {

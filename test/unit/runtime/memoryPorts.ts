@@ -2,15 +2,17 @@ import { TidemarkError } from '../../../src/errors.ts'
 import { PartitionRunner } from '../../../src/runtime/partitionRunner.ts'
 import type { PartitionPorts } from '../../../src/runtime/ports.ts'
 import type { RecordBatch } from '../../../src/tasks/recordBatch.ts'
-import type {
-  Capture,
-  CaptureInput,
-  Commit,
-  LogRange,
-  Notice,
-  OutputRecord,
-  Task,
-  TaskFactory,
+import {
+  type Capture,
+  type CaptureInput,
+  type Commit,
+  type LogRange,
+  type Notice,
+  type Output,
+  type OutputRecord,
+  recordsOf,
+  type Task,
+  type TaskFactory,
 } from '../../../src/tasks/task.ts'
 import { ArrayBatch } from '../support.ts'
 
@@ -60,8 +62,13 @@ export class MemoryPorts implements PartitionPorts {
     return this.#step('begin', 'begin')
   }
 
-  send(records: readonly OutputRecord[]): Promise<void> {
-    return this.#step('send', `send ${records.map(record => record.key).join()}`)
+  send(records: readonly Output[]): Promise<void> {
+    return this.#step(
+      'send',
+      `send ${recordsOf(records)
+        .map(record => record.key)
+        .join()}`,
+    )
   }
 
   async commit(commit: Commit): Promise<void> {

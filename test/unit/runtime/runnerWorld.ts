@@ -1,7 +1,14 @@
 import { PartitionRunner } from '../../../src/runtime/partitionRunner.ts'
 import type { PartitionPorts } from '../../../src/runtime/ports.ts'
 import type { RecordBatch } from '../../../src/tasks/recordBatch.ts'
-import type { Capture, Commit, LogRange, OutputRecord, Task } from '../../../src/tasks/task.ts'
+import {
+  type Capture,
+  type Commit,
+  type LogRange,
+  type OutputRecord,
+  recordsOf,
+  type Task,
+} from '../../../src/tasks/task.ts'
 
 export type Step = 'fence' | 'readCommit' | 'readLogRange' | 'begin' | 'send' | 'commit'
 
@@ -129,7 +136,7 @@ export class RunnerWorld {
         return this.log
       },
       begin: () => this.#step('begin'),
-      send: records => this.#step('send', `send ${records.map(({ key }) => key)}`),
+      send: records => this.#step('send', `send ${recordsOf(records).map(({ key }) => key)}`),
       commit: async commit => {
         await this.#step('commit', `commit ${commit.offset}`)
         this.committed = commit

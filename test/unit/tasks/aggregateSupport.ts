@@ -2,7 +2,7 @@ import type { AggregateTaskSettings } from '../../../src/tasks/aggregateStart.ts
 import { type AggregateTask, createAggregateTaskFactory } from '../../../src/tasks/aggregateTask.ts'
 import { decodeMessage, type Message, type PartialMessage, type ProgressMessage } from '../../../src/tasks/messages.ts'
 import type { Capture, CaptureInput, Commit, LogRange } from '../../../src/tasks/task.ts'
-import { ArrayBatch, bytesOf, type TestRecord } from '../support.ts'
+import { ArrayBatch, bytesOf, recordsIn, type TestRecord } from '../support.ts'
 
 /** Where the tests' time begins: a whole number of windows. */
 export const BASE = 1_700_000_000_000
@@ -56,7 +56,7 @@ export function started(commit: Commit | null = null, log = ALL): AggregateTask 
 }
 
 export function messagesOf(captured: Capture | null): Message[] {
-  const records = (captured?.stages.flat() ?? []).filter(({ topic }) => topic === 'partials')
+  const records = recordsIn(captured).filter(({ topic }) => topic === 'partials')
   return records.map(({ value }) => {
     const bytes = bytesOf(value) as Uint8Array
     return decodeMessage(bytes, 0, bytes.length) as Message

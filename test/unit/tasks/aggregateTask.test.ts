@@ -9,7 +9,7 @@ import {
   initialAggregateCommit,
 } from '../../../src/tasks/aggregateCommit.ts'
 import { HeldWindow } from '../../../src/tasks/heldWindow.ts'
-import type { Commit } from '../../../src/tasks/task.ts'
+import { type Commit, recordsOf } from '../../../src/tasks/task.ts'
 import { windowKey } from '../../../src/windows/windows.ts'
 import { bytesOf, SEED, type TestRecord } from '../support.ts'
 import {
@@ -61,7 +61,7 @@ describe('a partial', () => {
     const task = started()
     feed(task, event(0, 100), event(1, 1100))
     const stages = capture(task)?.stages
-    expect(stages?.map(stage => stage.map(({ topic, partition }) => [topic, partition]))).toEqual([
+    expect(stages?.map(stage => recordsOf(stage).map(({ topic, partition }) => [topic, partition]))).toEqual([
       [
         ['partials', 0],
         ['partials', 1],

@@ -4,7 +4,7 @@ import type { AggregateTaskSettings } from '../../../src/tasks/aggregateStart.ts
 import type { AggregateTask } from '../../../src/tasks/aggregateTask.ts'
 import type { EnrichText } from '../../../src/tasks/eventOutputs.ts'
 import type { Capture, OutputRecord } from '../../../src/tasks/task.ts'
-import { bytesOf, headersOf, type TestRecord } from '../support.ts'
+import { bytesOf, headersOf, recordsIn, type TestRecord } from '../support.ts'
 import { ALL, BASE, capture, event, feed, partialsOf, progressOf, restore, settings } from './aggregateSupport.ts'
 
 const enrich: EnrichText = ({ userId, locale }, now, maxBytes) => ({
@@ -21,7 +21,7 @@ function writing(changed: Partial<AggregateTaskSettings['outputs']> = {}, keyId:
 }
 
 const recordsOf = (captured: Capture | null, topic: OutputRecord['topic']) =>
-  (captured?.stages.flat() ?? []).filter(record => record.topic === topic)
+  recordsIn(captured).filter(record => record.topic === topic)
 
 function letterOf(record: TestRecord, changed: Partial<AggregateTaskSettings['outputs']> = {}): OutputRecord {
   const task = writing(changed)

@@ -6,7 +6,7 @@ import type { ReduceTaskSettings } from '../../../src/tasks/reduceStart.ts'
 import { createReduceTaskFactory, type ReduceTask } from '../../../src/tasks/reduceTask.ts'
 import type { Commit, OutputRecord } from '../../../src/tasks/task.ts'
 import { type Level, levelsOf } from '../../../src/windows/levels.ts'
-import { ArrayBatch, login, type TestRecord } from '../support.ts'
+import { ArrayBatch, login, recordsIn, type TestRecord } from '../support.ts'
 import { reduceSettings } from './reduceSupport.ts'
 
 /** Windows of 1 s, merged into 3 s, those into 6 s; and of 2 s that slide by 1 s. Two partitions each. */
@@ -88,7 +88,7 @@ class Reducers {
     if (!place.task.live) return false
     const capture = place.task.capture({ now, sourcePartitions: 99, idleAsOf: null })
     if (capture === null) return false
-    for (const record of capture.stages.flat()) this.#deliver(record)
+    for (const record of recordsIn(capture)) this.#deliver(record)
     place.commit = capture.commit
     return true
   }

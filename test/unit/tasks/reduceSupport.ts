@@ -6,7 +6,7 @@ import type { ReduceTaskSettings } from '../../../src/tasks/reduceStart.ts'
 import { createReduceTaskFactory, type ReduceTask } from '../../../src/tasks/reduceTask.ts'
 import type { Commit, Notice, OutputRecord } from '../../../src/tasks/task.ts'
 import { type Level, levelsOf } from '../../../src/windows/levels.ts'
-import { ArrayBatch, login, type TestRecord } from '../support.ts'
+import { ArrayBatch, login, recordsIn, type TestRecord } from '../support.ts'
 
 export const [BASE] = levelsOf({ windowSizeMs: 1_000, rollupsMs: [], slidingWindows: [] }) as [Level]
 
@@ -108,7 +108,7 @@ export class Reducing {
     const captured = this.task.capture({ now, sourcePartitions: 2, idleAsOf: null })
     if (captured === null) return null
     this.lastCommit = captured.commit
-    const outputs = captured.stages.flat()
+    const outputs = recordsIn(captured)
     const records = outputs.filter(output => output.topic === 'results')
     const results = records.map(record => JSON.parse(Buffer.from(record.value!).toString()) as Result)
     const letters = outputs.filter(output => output.topic === 'deadLetters')

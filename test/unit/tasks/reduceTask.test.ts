@@ -8,7 +8,7 @@ import type { Message, PartialMessage, ProgressMessage } from '../../../src/task
 import { decodeReduceCommit, encodeReduceCommit } from '../../../src/tasks/reduceCommit.ts'
 import { createReduceTaskFactory, type ReduceTask } from '../../../src/tasks/reduceTask.ts'
 import type { Capture, Commit, LogRange } from '../../../src/tasks/task.ts'
-import { ArrayBatch, headersOf, jsonOf, login, messageRecords, SEED, type TestRecord } from '../support.ts'
+import { ArrayBatch, headersOf, jsonOf, login, messageRecords, recordsIn, SEED, type TestRecord } from '../support.ts'
 import { BASE } from './reduceSupport.ts'
 
 /** Windows of 1 s, 1 s of lateness, 2 s for corrections. */
@@ -75,10 +75,11 @@ function feed(task: ReduceTask, messages: readonly Message[], appendedAt = 0): v
 const capture = (task: ReduceTask) => task.capture({ now: 5000, sourcePartitions: 1, idleAsOf: null })
 
 const resultsOf = (captured: Capture | null) =>
-  (captured?.stages.flat() ?? []).filter(({ topic }) => topic === 'results').map(record => jsonOf<Result>(record))
+  recordsIn(captured)
+    .filter(({ topic }) => topic === 'results')
+    .map(record => jsonOf<Result>(record))
 
-const lettersOf = (captured: Capture | null) =>
-  (captured?.stages.flat() ?? []).filter(({ topic }) => topic === 'deadLetters')
+const lettersOf = (captured: Capture | null) => recordsIn(captured).filter(({ topic }) => topic === 'deadLetters')
 
 const told = (task: ReduceTask, messages: readonly Message[], appendedAt = 0) => {
   feed(task, messages, appendedAt)

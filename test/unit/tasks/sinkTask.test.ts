@@ -3,7 +3,7 @@ import type { Result } from '../../../src/results/result.ts'
 import { createSinkTaskFactory } from '../../../src/tasks/sinkTask.ts'
 import type { Capture } from '../../../src/tasks/task.ts'
 import { DAY_MS, keyOf, resultOf } from '../sinks/results.ts'
-import { ArrayBatch, jsonOf, type TestRecord } from '../support.ts'
+import { ArrayBatch, jsonOf, recordsIn, type TestRecord } from '../support.ts'
 
 const factory = createSinkTaskFactory('results')
 const commit = (offset: number) => ({ offset, metadata: '' })
@@ -12,7 +12,7 @@ const begin = (committed: number | null = null, log = { start: 0, end: 100 }) =>
 const record = (offset: number, result: Result, key = keyOf(result)): TestRecord => {
   return { offset, timestamp: 0, key, value: result }
 }
-const rows = (capture: Capture | null) => capture?.stages.flat().map(each => jsonOf<Result>(each))
+const rows = (capture: Capture | null) => recordsIn(capture).map(each => jsonOf<Result>(each))
 
 describe('a batch', () => {
   it('becomes a row for each window, its greatest, and the position behind it', () => {
@@ -25,7 +25,7 @@ describe('a batch', () => {
     const capture = task.capture()
     expect(rows(capture)).toEqual([best, next])
     expect(capture?.commit).toEqual(commit(4))
-    expect(capture?.stages.flat().map(({ key }) => key)).toEqual([keyOf(best), keyOf(next)])
+    expect(recordsIn(capture).map(({ key }) => key)).toEqual([keyOf(best), keyOf(next)])
     expect(task.capture()).toBeNull()
   })
 

@@ -4,7 +4,7 @@ import type { AggregateTaskSettings } from '../../../src/tasks/aggregateStart.ts
 import { encodeMessage, type Message } from '../../../src/tasks/messages.ts'
 import { createReduceTaskFactory } from '../../../src/tasks/reduceTask.ts'
 import { createSinkTaskFactory } from '../../../src/tasks/sinkTask.ts'
-import type { Capture, OutputRecord, OutputTopic } from '../../../src/tasks/task.ts'
+import { type Capture, type OutputRecord, type OutputTopic, recordsOf } from '../../../src/tasks/task.ts'
 import { traced } from '../../../src/tasks/traced.ts'
 import { keyOf, resultOf } from '../sinks/results.ts'
 import { ArrayBatch, bytesOf, type TestRecord } from '../support.ts'
@@ -27,10 +27,8 @@ function untraced(taken: Capture | null): unknown {
 describe('what is told under a span', () => {
   it('carries its context, save what carries the one that it came with', () => {
     const topics = ['partials', 'results', 'deviceStats', 'enriched', 'deadLetters'] as const
-    const told = traced(
-      topics.map(topic => recordFor(topic, JSON.stringify({ v: 1 }))),
-      CONTEXT,
-    )
+    const records = topics.map(topic => recordFor(topic, JSON.stringify({ v: 1 })))
+    const told = recordsOf(traced(records, CONTEXT))
     const carriers = told.filter(({ headers }) =>
       headers?.some(([name, text]) => name === 'traceparent' && text === CONTEXT),
     )
@@ -52,7 +50,7 @@ describe('what is told under a span', () => {
   })
 
   it('is a result with the ids in it, and the same result else', () => {
-    const [told] = traced([recordFor('results', JSON.stringify(resultOf()))], CONTEXT)
+    const [told] = recordsOf(traced([recordFor('results', JSON.stringify(resultOf()))], CONTEXT))
     const { trace, ...rest } = decodeResult(bytesOf(told?.value) as Uint8Array) ?? {}
     expect(trace).toEqual({ trace_id: TRACE, span_id: CONTEXT.slice(36, 52) })
     expect(rest).toEqual(resultOf())

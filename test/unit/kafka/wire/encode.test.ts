@@ -101,11 +101,7 @@ it('a produce request is laid out as kafkajs lays it out', async () => {
   ]
   for (const transactionalId of [null, 'id']) {
     const bytes = Buffer.from(encodeProduceRequest({ acks: -1, timeout: 30_000, transactionalId, topicData }, 7))
-    const batch = written(
-      [{ key: 'k', value: 'v' }],
-      { ...STATE, producerEpoch: 0, transactional: transactionalId !== null },
-      5,
-    )
+    const batch = written([{ key: 'k', value: 'v' }], { ...STATE, transactional: transactionalId !== null }, 5)
     const theirs = new Encoder().writeString(transactionalId).writeInt16(-1).writeInt32(30_000).writeInt32(2)
     theirs.writeString('t').writeInt32(1).writeInt32(3).writeInt32(batch.length).writeBuffer(batch)
     theirs.writeString('ü').writeInt32(0)

@@ -1,0 +1,194 @@
+import type { FetchedBatch } from './wire/fetchedBatch.ts'
+
+/**
+ * How far one partition is fetched ahead of its reader. Replaced, not changed, by a seek: what is still under way for
+ * the old one then belongs to nobody.
+ */
+export type Stream = {
+  readonly lane: number
+  /** The offset to fetch next. Null while the batches that wait do not tell it; their reader will. */
+  ahead: number | null
+  /** Fetched and not handed on, in order: each begins where the one before it says that it ends. */
+  readonly waiting: FetchedBatch[]
+  /** When its reader was last told that a fetch had brought nothing; `performance.now()`. */
+  toldBareAt: number
+}
+
+/** A batch that was handed on; to be given back by `done`. */
+export type Taken = { readonly stream: Stream; readonly batch: FetchedBatch }
+
+/** Batches of one partition that may wait: one to go on with, and one to come while that is read. */
+const MOST_WAITING = 2
+/**
+ * Bytes that may be fetched and not read, over all partitions: two fetches, one that is read and one that comes
+ * meanwhile. A batch holds the response that brought it in memory, so that several times as much may be resident.
+ */
+const MOST_BYTES = 4 * 1024 * 1024
+/**
+ * A fetch that is full brings nothing of most partitions. Their readers hear of it to notice when it lasts: not each
+ * time.
+ */
+const TELL_BARE_MS = 250
+
+/**
+ * What a consumer has fetched ahead of its readers, who alone say where reading goes on. An offset to fetch from is a
+ * guess, made from headers that nobody has checked yet: a batch is handed on only when it begins exactly where its
+ * reader stands, so that a wrong guess costs a fetch and nothing else. test/unit/kafka/fetchFlow.test.ts turns red
+ * without any of these checks.
+ */
+export class FetchFlow {
+  /** In the order of their turns to be handed on. */
+  readonly #streams = new Map<number, Stream>()
+  readonly #paused = new Set<number>()
+  /** Where a batch is being read; the next waits, also after a seek. */
+  readonly #busy = new Set<number>()
+  readonly #waiters = new Set<() => void>()
+  #bytes = 0
+  #changes = 0
+
+  /** Bytes that were fetched and are not read yet. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Begins anew with these partitions, all paused, none of them sought. */
+  open(lanes: readonly number[]): void {
+    this.close()
+    for (const lane of lanes) this.#paused.add(lane)
+  }
+
+  /** Forgets all that was fetched; nothing is fetched or handed on any more. */
+  close(): void {
+    for (const stream of this.#streams.values()) this.#empty(stream)
+    this.#streams.clear()
+    this.#paused.clear()
+  }
+
+  /** Only what begins here is handed on next. */
+  seek(lane: number, offset: number): void {
+    const before = this.#streams.get(lane)
+    if (before !== undefined) this.#empty(before)
+    this.#streams.set(lane, { lane, ahead: offset, waiting: [], toldBareAt: Number.NEGATIVE_INFINITY })
+    this.notify()
+  }
+
+  /** What waits is kept, unless others need its room. */
+  pause(lane: number): void {
+    this.#paused.add(lane)
+  }
+
+  resume(lane: number): void {
+    this.#paused.delete(lane)
+    this.notify()
+  }
+
+  /** Those that want to go on: sought and not paused. */
+  flowing(): Stream[] {
+    return [...this.#streams.values()].filter(({ lane }) => !this.#paused.has(lane))
+  }
+
+  /** Whether it was sought nowhere else since. */
+  isCurrent(stream: Stream): boolean {
+    return this.#streams.get(stream.lane) === stream
+  }
+
+  /**
+   * Whether one fetch of so many bytes may now be made of all of these. All or none: a fetch that left out a partition
+   * only because it is full would wait for those that have nothing, while that one runs dry.
+   */
+  hasRoom(streams: readonly Stream[], fetchBytes: number): boolean {
+    if (streams.some(({ ahead, waiting }) => ahead === null || waiting.length >= MOST_WAITING)) return false
+    if (this.#bytes > 0 && this.#bytes + fetchBytes > MOST_BYTES) this.#dropPaused()
+    return this.#bytes === 0 || this.#bytes + fetchBytes <= MOST_BYTES
+  }
+
+  /** Takes in what a fetch has brought of a partition, or drops it when it was sought elsewhere meanwhile. */
+  arrived(stream: Stream, batch: FetchedBatch): void {
+    if (!this.isCurrent(stream) || Number(batch.fetchedOffset) !== stream.ahead) return
+    if (batch.isBare) {
+      // Another batch is there to go on with, or there is nothing to tell.
+      if (stream.waiting.length > 0 || this.#busy.has(stream.lane) || !batch.isStalled) return
+      const now = performance.now()
+      if (now - stream.toldBareAt < TELL_BARE_MS) return
+      stream.toldBareAt = now
+      stream.ahead = null
+    } else {
+      stream.ahead = batch.claimedEnd
+    }
+    stream.waiting.push(batch)
+    this.#bytes += batch.bytes.length
+    this.notify()
+  }
+
+  /** The next batch, of each partition in turn and one at a time; null when there is none. */
+  take(): Taken | null {
+    for (const [lane, stream] of this.#streams) {
+      if (stream.waiting.length === 0 || this.#paused.has(lane) || this.#busy.has(lane)) continue
+      const batch = stream.waiting.shift() as FetchedBatch
+      this.#streams.delete(lane)
+      this.#streams.set(lane, stream)
+      this.#busy.add(lane)
+      return { stream, batch }
+    }
+    return null
+  }
+
+  /**
+   * The batch is read as far as it will be.
+   * @param position where its reader stands now; of no account once it was sought elsewhere, for the stream is nobody's
+   *   then
+   */
+  done({ stream, batch }: Taken, position: number): void {
+    this.#busy.delete(stream.lane)
+    this.#bytes -= batch.bytes.length
+    this.#goOnFrom(stream, position)
+    this.notify()
+  }
+
+  /** How many changes there were. */
+  get changes(): number {
+    return this.#changes
+  }
+
+  /** Resolves once there are more changes than so many, or after a time. */
+  changed(changes: number, limitMs?: number): Promise<void> {
+    return new Promise(resolve => {
+      if (this.#changes !== changes) return resolve()
+      const timer = limitMs === undefined ? undefined : setTimeout(() => wake(), limitMs)
+      const wake = () => {
+        clearTimeout(timer)
+        this.#waiters.delete(wake)
+        resolve()
+      }
+      this.#waiters.add(wake)
+    })
+  }
+
+  /** Wakes all who wait for a change. */
+  notify(): void {
+    this.#changes++
+    for (const wake of [...this.#waiters]) wake()
+  }
+
+  #goOnFrom(stream: Stream, position: number): void {
+    const next = stream.waiting[0]
+    if (next !== undefined && Number(next.fetchedOffset) === position) return
+    if (next === undefined && stream.ahead === position) return
+    this.#empty(stream)
+    stream.ahead = position
+  }
+
+  #dropPaused(): void {
+    for (const stream of this.#streams.values()) {
+      const next = stream.waiting[0]
+      if (next === undefined || !this.#paused.has(stream.lane)) continue
+      this.#empty(stream)
+      stream.ahead = Number(next.fetchedOffset)
+    }
+  }
+
+  #empty(stream: Stream): void {
+    for (const { bytes } of stream.waiting) this.#bytes -= bytes.length
+    stream.waiting.length = 0
+  }
+}

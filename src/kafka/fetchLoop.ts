@@ -1,0 +1,209 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Cluster } from 'kafkajs'
+import type { FetchFlow, Stream, Taken } from './fetchFlow.ts'
+import type { Lanes } from './lanes.ts'
+import type { ConsumerGroup, FetchManager } from './patches.ts'
+import { FetchedBatch, type FetchedPartition } from './wire/fetchedBatch.ts'
+
+export type FetchLoopOptions = {
+  readonly group: ConsumerGroup
+  readonly flow: FetchFlow
+  readonly lanes: Lanes
+  /** Tells the coordinator that we are here, when it is time to. Throws when the group is rebalancing. */
+  heartbeat(): Promise<void>
+  /**
+   * Reads a batch; what it throws ends the loop.
+   * @returns the offset at which the partition's reader then stands
+   */
+  onBatch(lane: number, batch: FetchedBatch): Promise<number>
+}
+
+type PartitionMetadata = ReturnType<Cluster['findTopicPartitionMetadata']>
+type FetchResponse = { readonly responses: readonly { topicName: string; partitions: FetchedPartition[] }[] }
+
+/**
+ * Takes the place of kafkajs's fetch manager, which asks for more only when all that one fetch brought is processed.
+ * Here the next fetch is under way meanwhile, one at each broker, as far ahead as the flow has room. What fails goes
+ * the way that kafkajs has for it: its group recovers from it, or the runner joins again, waits, or gives up.
+ */
+export class FetchLoop implements FetchManager {
+  readonly #options: FetchLoopOptions
+  /** Brokers at which a fetch is under way. */
+  readonly #asked = new Set<string>()
+  readonly #reading = new Set<Promise<void>>()
+  readonly #leaders = new WeakMap<PartitionMetadata, Map<number, string>>()
+  /** Those that the assignment was checked against. */
+  #checked: readonly PartitionMetadata[] = []
+  #fetchError: { readonly cause: unknown } | null = null
+  #fatal: { readonly cause: unknown } | null = null
+  #running = false
+  #ended: Promise<unknown> = Promise.resolve()
+
+  constructor(options: FetchLoopOptions) {
+    this.#options = options
+  }
+
+  /** Resolves after `stop`; rejects with what has ended it. Either way nothing is read any more. */
+  async start(): Promise<void> {
+    this.#running = true
+    this.#fatal = null
+    this.#checked = []
+    const ended = Promise.all([this.#ask(), this.#give()]).then(() => Promise.all(this.#reading))
+    this.#ended = ended
+    await ended
+    const fatal = this.#fatal as { readonly cause: unknown } | null
+    if (fatal !== null) throw fatal.cause
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false
+    this.#options.flow.notify()
+    await this.#ended
+  }
+
+  #fail(cause: unknown): void {
+    this.#fatal ??= { cause }
+    this.#running = false
+    this.#options.flow.notify()
+  }
+
+  async #ask(): Promise<void> {
+    const { group, flow, heartbeat } = this.#options
+    try {
+      while (this.#running) {
+        const { changes } = flow
+        await this.#askOnce()
+        await heartbeat()
+        await flow.changed(changes, group.maxWaitTime)
+      }
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  async #askOnce(): Promise<void> {
+    const { group } = this.#options
+    try {
+      const failed = this.#fetchError
+      this.#fetchError = null
+      if (failed !== null) throw failed.cause
+      await group.cluster.refreshMetadataIfNecessary()
+      this.#checkAssignment()
+      this.#fetchAll()
+    } catch (error) {
+      if (this.#running) await group.recoverFromFetch(error)
+    }
+  }
+
+  /** New partitions are told by metadata, which change as a whole. */
+  #checkAssignment(): void {
+    const { group, lanes } = this.#options
+    const found = lanes.topics.map(topic => group.cluster.findTopicPartitionMetadata(topic))
+    if (found.every((metadata, i) => metadata === this.#checked[i])) return
+    group.checkForStaleAssignment()
+    this.#checked = found
+  }
+
+  #fetchAll(): void {
+    const { flow, group } = this.#options
+    for (const [nodeId, streams] of this.#byLeader(flow.flowing())) {
+      if (this.#asked.has(nodeId) || !flow.hasRoom(streams, group.maxBytes)) continue
+      this.#asked.add(nodeId)
+      const fetched = this.#fetch(nodeId, streams).catch(cause => {
+        if (!this.#isOutdated(cause, streams)) this.#fetchError = { cause }
+      })
+      void fetched.then(() => {
+        this.#asked.delete(nodeId)
+        flow.notify()
+      })
+    }
+  }
+
+  /** An offset out of range says nothing once its partition was sought elsewhere. */
+  #isOutdated(cause: unknown, streams: readonly Stream[]): boolean {
+    const { name, topic = '', partition = -1 } = cause as { name?: string; topic?: string; partition?: number }
+    if (name !== 'KafkaJSOffsetOutOfRange') return false
+    const lane = this.#options.lanes.laneOf(topic, partition)
+    const stream = streams.find(asked => asked.lane === lane)
+    return stream !== undefined && !this.#options.flow.isCurrent(stream)
+  }
+
+  /** Partitions without a leader wait until the metadata know one. */
+  #byLeader(streams: readonly Stream[]): Map<string, Stream[]> {
+    const { lanes, group } = this.#options
+    const known = new Set(group.getNodeIds().map(String))
+    const byLeader = new Map<string, Stream[]>()
+    for (const stream of streams) {
+      const { topic, partition } = lanes.placeOf(stream.lane)
+      const leader = this.#leadersOf(topic).get(partition)
+      if (leader === undefined || !known.has(leader)) continue
+      const those = byLeader.get(leader)
+      if (those === undefined) byLeader.set(leader, [stream])
+      else those.push(stream)
+    }
+    return byLeader
+  }
+
+  #leadersOf(topic: string): Map<number, string> {
+    const metadata = this.#options.group.cluster.findTopicPartitionMetadata(topic)
+    const known = this.#leaders.get(metadata)
+    if (known !== undefined) return known
+    const leaders = new Map(metadata.map(({ partitionId, leader }) => [partitionId, String(leader)]))
+    this.#leaders.set(metadata, leaders)
+    return leaders
+  }
+
+  async #fetch(nodeId: string, streams: readonly Stream[]): Promise<void> {
+    const { group, lanes, flow } = this.#options
+    const wanted = new Map<string, { partition: number; fetchOffset: string; maxBytes: number }[]>()
+    for (const { lane, ahead } of streams) {
+      const { topic, partition } = lanes.placeOf(lane)
+      const partitions = wanted.get(topic) ?? []
+      partitions.push({ partition, fetchOffset: String(ahead), maxBytes: group.maxBytesPerPartition })
+      wanted.set(topic, partitions)
+    }
+    const byLane = new Map(streams.map(stream => [stream.lane, { stream, from: String(stream.ahead) }]))
+    const broker = await group.cluster.findBroker({ nodeId })
+    const { responses } = (await broker.fetch({
+      maxWaitTime: group.maxWaitTime,
+      minBytes: group.minBytes,
+      maxBytes: group.maxBytes,
+      isolationLevel: group.isolationLevel,
+      topics: [...wanted].map(([topic, partitions]) => ({ topic, partitions })),
+    })) as FetchResponse
+    for (const { topicName, partitions } of responses) {
+      for (const data of partitions) {
+        const asked = byLane.get(lanes.laneOf(topicName, data.partition) ?? -1)
+        if (asked !== undefined) flow.arrived(asked.stream, new FetchedBatch(topicName, asked.from, data))
+      }
+    }
+  }
+
+  async #give(): Promise<void> {
+    const { flow } = this.#options
+    while (this.#running) {
+      const taken = flow.take()
+      if (taken === null) {
+        await flow.changed(flow.changes)
+        continue
+      }
+      const reading = this.#read(taken).finally(() => this.#reading.delete(reading))
+      this.#reading.add(reading)
+      // Sockets, flushes and heartbeats get their turn between two batches.
+      await turn()
+    }
+  }
+
+  async #read(taken: Taken): Promise<void> {
+    const { flow, onBatch } = this.#options
+    const { stream, batch } = taken
+    let position = Number(batch.fetchedOffset)
+    try {
+      position = await onBatch(stream.lane, batch)
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      flow.done(taken, position)
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import type { RecordBatch, RecordHeader } from '../../tasks/recordBatch.ts'
+import type { RecordBlock } from './records.ts'
+
+/** A record as kafkajs decodes it. */
+export type DecodedRecord = {
+  readonly offset: string
+  /** Epoch milliseconds. */
+  readonly timestamp: string
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  /** All values of a name that comes more than once. */
+  readonly headers: Readonly<Record<string, Buffer | null | readonly (Buffer | null)[]>>
+}
+
+/** Decodes the records of one batch, whose bytes were checked and unpacked before. */
+export type DecodeBlock = (block: RecordBlock) => readonly DecodedRecord[]
+
+const NOTHING = Buffer.alloc(0)
+
+/**
+ * What `WireRecords` is, over records that kafkajs has decoded: an object for each, and a batch at a time. Headers come
+ * grouped by name.
+ */
+export class DecodedRecords implements RecordBatch {
+  readonly baseOffset: number
+  readonly count: number
+  readonly nextOffset: number
+  offset = -1
+  timestamp = 0
+  keyBytes: Uint8Array = NOTHING
+  keyStart = -1
+  keyEnd = -1
+  valueBytes: Uint8Array = NOTHING
+  valueStart = -1
+  valueEnd = -1
+  headerCount = 0
+  readonly header = (name: string): string | null => {
+    const value = this.headers().findLast(([found]) => found === name)?.[1] ?? null
+    return value === null ? null : Buffer.from(value).toString()
+  }
+  readonly #decode: DecodeBlock
+  readonly #blocks: RecordBlock[]
+  #records: readonly DecodedRecord[] = []
+  #at = 0
+  #headers: DecodedRecord['headers'] = {}
+
+  /**
+   * @param baseOffset the offset asked for: records below it are passed over
+   * @param nextOffset one past the last offset that the fetch covers
+   */
+  constructor(
+    decode: DecodeBlock,
+    blocks: readonly RecordBlock[],
+    count: number,
+    baseOffset: number,
+    nextOffset: number,
+  ) {
+    this.#decode = decode
+    this.#blocks = blocks.toReversed()
+    this.count = count
+    this.baseOffset = baseOffset
+    this.nextOffset = nextOffset
+  }
+
+  next(): boolean {
+    for (;;) {
+      const record = this.#records[this.#at++]
+      if (record === undefined) {
+        const block = this.#blocks.pop()
+        if (block === undefined) return false
+        this.#records = this.#decode(block)
+        this.#at = 0
+      } else if (Number(record.offset) >= this.baseOffset) {
+        this.#show(record)
+        return true
+      }
+    }
+  }
+
+  headers(): readonly RecordHeader[] {
+    return Object.entries(this.#headers).flatMap(([name, value]) =>
+      (value === null || Buffer.isBuffer(value) ? [value] : value).map((each): RecordHeader => [name, each]),
+    )
+  }
+
+  #show({ offset, timestamp, key, value, headers }: DecodedRecord): void {
+    this.offset = Number(offset)
+    this.timestamp = Number(timestamp)
+    this.keyBytes = key ?? NOTHING
+    this.keyStart = key === null ? -1 : 0
+    this.keyEnd = key === null ? -1 : key.length
+    this.valueBytes = value ?? NOTHING
+    this.valueStart = value === null ? -1 : 0
+    this.valueEnd = value === null ? -1 : value.length
+    this.#headers = headers
+    this.headerCount = this.headers().length
+  }
+}
