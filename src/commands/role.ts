@@ -16,10 +16,11 @@ import type { Delivery } from '../runtime/ports.ts'
 import { Worker } from '../runtime/worker.ts'
 import type { Commit, OutputRecord, Task, TaskFactory } from '../tasks/task.ts'
 import { type Log, sampled } from '../telemetry/log.ts'
+import { openOtel } from '../telemetry/otel/openOtel.ts'
+import type { Otel } from '../telemetry/otel/otel.ts'
 import { RoleTelemetry } from '../telemetry/roleTelemetry.ts'
 import { createStatistics } from '../telemetry/statistics.ts'
 import type { TaskGauges } from '../telemetry/taskGauges.ts'
-import { openTracing } from '../telemetry/tracing/openTracing.ts'
 import type { Tracing } from '../telemetry/tracing/tracing.ts'
 import { readVersion } from '../version.ts'
 import type { CommandContext } from './command.ts'
@@ -92,20 +93,20 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
     env: context.env,
     log,
   })
-  let tracing: Tracing | null = null
+  let otel: Otel | null = null
   try {
-    tracing = await openTracing({
+    otel = await openOtel({
       env: context.env,
       role: spec.stage,
       version: readVersion(context.readFile),
       onTrouble: message => log.warn('tracing_trouble', { message }),
     })
-    return await runStage({ context, spec, settings, log, nameOf, cluster, tracing })
+    return await runStage({ context, spec, settings, log, nameOf, cluster, otel })
   } catch (error) {
     cluster.ended(error)
     throw error
   } finally {
-    await Promise.all([cluster.close(), tracing?.close()])
+    await Promise.all([cluster.close(), otel?.close()])
   }
 }
 
@@ -116,11 +117,12 @@ type StageParts<T extends Task> = {
   readonly log: Log
   readonly nameOf: (lane: number) => number | string
   readonly cluster: Cluster
-  readonly tracing: Tracing | null
+  readonly otel: Otel
 }
 
 async function runStage<T extends Task>(stage: StageParts<T>): Promise<number> {
-  const { context, spec, settings, log, nameOf, cluster, tracing } = stage
+  const { context, spec, settings, log, nameOf, cluster, otel } = stage
+  const { tracing } = otel
   const quiet = sampled(log, 10_000)
   limitBatchBytes(settings.maxBatchBytes)
   const kafka = await openKafka(settings, quiet.write)
@@ -128,6 +130,7 @@ async function runStage<T extends Task>(stage: StageParts<T>): Promise<number> {
   const lanes = spec.lanes(settings)
   const groupId = groupName(settings, spec.stage)
   const maxRecordsPerSecond = spec.maxRecordsPerSecond(settings)
+  const timesFetches = tracing !== null
   const reader = createTopicReader(kafka)
   cluster.keepLimit(() => reader.partitionCount(topicName(settings, 'source')))
   const parts = await spec.open({ settings, kafka, limits: aggregateLimits(settings), log, traced: tracing !== null })
@@ -153,7 +156,8 @@ async function runStage<T extends Task>(stage: StageParts<T>): Promise<number> {
     flushMaxEvents: spec.flushMaxEvents(settings),
     maxRecordsPerSecond,
     corruptBatches: settings.corruptBatches,
-    join: listener => createMembership({ kafka, groupId, lanes, settings, maxRecordsPerSecond, ...listener }),
+    join: listener =>
+      createMembership({ kafka, groupId, lanes, settings, maxRecordsPerSecond, timesFetches, ...listener }),
     readCommit: async lane => {
       const { topic, partition } = lanes.placeOf(lane)
       const commit = await reader.readCommit(groupId, topic, partition)
@@ -165,6 +169,7 @@ async function runStage<T extends Task>(stage: StageParts<T>): Promise<number> {
     on: listen({ log, telemetry: telemetry.on, cluster: cluster.on, nameOf, fail }),
   })
   await telemetry.open()
+  otel.tellMetrics(telemetry.metricSource())
   const statistics = reportStatistics(settings, log, worker, spec)
   try {
     log.info('starting', {

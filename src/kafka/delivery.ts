@@ -3,6 +3,7 @@ import type { Compression } from '../config/settings.ts'
 import { TidemarkError } from '../errors.ts'
 import type { Delivery } from '../runtime/ports.ts'
 import type { Commit } from '../tasks/task.ts'
+import type { Traceparent } from '../tasks/traceContext.ts'
 import { javaPartitioner } from './client.ts'
 import { deliveryError } from './kafkaErrors.ts'
 import { type BatchLimits, sendRequest, type TopicNames, toRequests } from './outgoing.ts'
@@ -41,6 +42,7 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
   const codec = CODEC_IDS[options.compression ?? 'none']
   let epoch: Epoch | null = null
   let unused: Transaction | null = null
+  let context: Traceparent | null = null
 
   const discard = () => {
     const old = epoch
@@ -81,11 +83,13 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
         throw deliveryError(`fence of ${transactionalId}`, cause)
       }
     },
-    begin: () =>
-      step('begin', async current => {
+    begin: (_, told = null) => {
+      context = told
+      return step('begin', async current => {
         current.transaction = unused ?? (await current.producer.transaction())
         unused = null
-      }),
+      })
+    },
     send: records =>
       step('send', async current => {
         for (const request of toRequests(records, topicNames, batchLimits)) {
@@ -100,7 +104,7 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
         await open(current).commit()
         current.transaction = null
         kafkaWatch()?.transaction('committed')
-        kafkaWatch()?.committed((performance.now() - sentAt) / 1_000)
+        kafkaWatch()?.committed((performance.now() - sentAt) / 1_000, context)
       }),
     close: async () => await discard(),
   }
@@ -137,9 +141,12 @@ export type AtLeastOnceDeliveryOptions = {
 export function createAtLeastOnceDelivery(options: AtLeastOnceDeliveryOptions): Delivery {
   const { producer, topicNames, batchLimits, commit } = options
   const codec = CODEC_IDS[options.compression ?? 'none']
+  let context: Traceparent | null = null
   return {
     fence: async () => {},
-    begin: async () => {},
+    begin: async (_, told = null) => {
+      context = told
+    },
     async send(records) {
       try {
         for (const request of toRequests(records, topicNames, batchLimits)) {
@@ -152,7 +159,7 @@ export function createAtLeastOnceDelivery(options: AtLeastOnceDeliveryOptions): 
     async commit(statement) {
       const sentAt = performance.now()
       await commit(statement)
-      kafkaWatch()?.committed((performance.now() - sentAt) / 1_000)
+      kafkaWatch()?.committed((performance.now() - sentAt) / 1_000, context)
     },
     close: async () => {},
   }

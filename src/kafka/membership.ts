@@ -3,6 +3,7 @@ import { TidemarkError } from '../errors.ts'
 import type { CorruptBatch, Group, GroupListener } from '../runtime/ports.ts'
 import type { Commit } from '../tasks/task.ts'
 import { type ConsumerOptions, createConsumer } from './consumer.ts'
+import { timeFetches } from './fetchTimes.ts'
 import { deliveryError, protocolTypeOf } from './kafkaErrors.ts'
 import type { Lanes, Place as TopicPlace } from './lanes.ts'
 import type { ConsumerGroup, Coordinator } from './patches.ts'
@@ -16,6 +17,8 @@ export type MembershipOptions = GroupListener &
     readonly lanes: Lanes
     /** How long fetches of a partition may bring nothing of a log that goes on, milliseconds; a minute by default. */
     readonly stallLimitMs?: number
+    /** Whether batches tell when they were fetched; not by default. */
+    readonly timesFetches?: boolean
   }
 
 /** Where the next batch of a partition has to begin. Replaced, not changed, by a seek: identity tells them apart. */
@@ -161,6 +164,7 @@ class GroupMember implements Group {
   }
 
   async #beforeJoin(group: ConsumerGroup): Promise<void> {
+    if (this.#options.timesFetches === true && group !== this.#group) timeFetches(group)
     this.#group = group
     // Without a member id the coordinator has already forgotten us: no commit could succeed.
     if (this.#assignment !== null && group.memberId !== null) {

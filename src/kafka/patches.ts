@@ -31,6 +31,8 @@ export type ConsumerGroup = {
   readonly seekOffset: { clear(): void; has(topic: string, partition: number): boolean }
   readonly subscriptionState: { subscriptionStatesByTopic: Record<string, unknown> }
   readonly assigners: readonly { [HOOKS]?: GroupHooks }[]
+  /** What a broker gives of its partitions; waits until it has something. */
+  fetch(nodeId: string): Promise<readonly FetchedBatch[]>
   seek(target: { topic: string; partition: number; offset: string }): void
   pause(targets: { topic: string; partitions: number[] }[]): void
   resume(targets: { topic: string; partitions: number[] }[]): void

@@ -1,5 +1,5 @@
 import type { CorruptBatch } from '../../runtime/ports.ts'
-import type { RecordBatch } from '../../tasks/recordBatch.ts'
+import type { FetchTimes, RecordBatch } from '../../tasks/recordBatch.ts'
 import { type AbortedTransaction, type FetchedRecords, readRecordBatches } from './recordBatches.ts'
 import { WireRecords } from './records.ts'
 
@@ -41,6 +41,8 @@ export class FetchedBatch {
   readonly partition: number
   readonly fetchedOffset: string
   readonly highWatermark: string
+  /** When it was fetched; null where nobody asked for it. */
+  times: FetchTimes | null = null
   readonly #data: FetchedPartition
   #found: FetchedRecords | null = null
 
@@ -82,7 +84,7 @@ export class FetchedBatch {
    */
   records(): RecordBatch {
     const { blocks, count } = this.#records
-    const records = new WireRecords(blocks, count, Number(this.fetchedOffset), this.nextOffset)
+    const records = new WireRecords(blocks, count, Number(this.fetchedOffset), this.nextOffset, this.times)
     this.#found = { ...this.#records, blocks: [] }
     return records
   }
