@@ -3,10 +3,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** The suites in the order in which they run: vitest's projects of vitest.config.ts. */
+/** The suites of `npm test` in the order in which they run: vitest's projects of vitest.config.ts. */
 export const SUITES = ['unit', 'simulation', 'charts', 'kubernetes', 'kafka', 'scenarios', 'observability'] as const
 
-export type Suite = (typeof SUITES)[number]
+/** Suites that run only where they are named. */
+export const CAMPAIGNS = ['alerts'] as const
+
+export type Suite = (typeof SUITES)[number] | (typeof CAMPAIGNS)[number]
 
 export type SuiteResult = {
   readonly suite: Suite

@@ -50,7 +50,7 @@ async function requireGo(): Promise<void> {
 function goMissing(found: string): TidemarkError {
   return new TidemarkError(
     'unreachable',
-    `Helm, kubectl and the rest of Kubernetes are built here from their Go modules, which needs Go 1.24 or later (1.21 or later can fetch that itself): ${found}. Install Go (https://go.dev/dl, macOS: \`brew install go\`, Debian 13: \`apt-get install golang-go\`).`,
+    `Helm, kubectl, the rest of Kubernetes and what watches it are built here from their Go modules, which needs Go 1.24 or later (1.21 or later can fetch that itself): ${found}. Install Go (https://go.dev/dl, macOS: \`brew install go\`, Debian 13: \`apt-get install golang-go\`).`,
   )
 }
 

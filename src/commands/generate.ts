@@ -12,7 +12,7 @@ import { createTopicReader, partitionsOfExisting } from '../kafka/admin.ts'
 import { createBatchSender } from '../kafka/batchSender.ts'
 import { checkReachable, createKafka } from '../kafka/client.ts'
 import { withinTime } from '../kafka/withinTime.ts'
-import { openTracing } from '../telemetry/tracing/openTracing.ts'
+import { openOtel } from '../telemetry/otel/openOtel.ts'
 import { readVersion } from '../version.ts'
 import type { CommandContext, CommandFile } from './command.ts'
 
@@ -66,20 +66,20 @@ export const command: CommandFile = {
     const settings = loadSettings(context.env, context.readFile)
     const partitions = await usedPartitions(settings, flags)
     const events = eventOptions(flags, settings, partitions)
-    const tracing = await openTracing({
+    const otel = await openOtel({
       env: context.env,
       role: 'generate',
       version: readVersion(context.readFile),
-      onTrouble: message => context.stderr.write(`tracing: ${message}\n`),
+      onTrouble: message => context.stderr.write(`OpenTelemetry: ${message}\n`),
     })
     const sender = await createBatchSender(settings.kafka)
     const stop = abortOnSignals()
     try {
-      return await generate(context, settings, flags, events, tracing?.sender(sender) ?? sender, stop.signal)
+      return await generate(context, settings, flags, events, otel.tracing?.sender(sender) ?? sender, stop.signal)
     } finally {
       stop.forget()
       // While no broker answers, a send that was given up would keep it waiting.
-      await Promise.all([withinTime(sender.close(), CLOSE_MS), tracing?.close()])
+      await Promise.all([withinTime(sender.close(), CLOSE_MS), otel.close()])
     }
   },
 }

@@ -17,10 +17,11 @@ import type { Delivery } from '../runtime/ports.ts'
 import { Worker } from '../runtime/worker.ts'
 import type { Commit, Output, Task, TaskFactory } from '../tasks/task.ts'
 import { type Log, sampled } from '../telemetry/log.ts'
+import { openOtel } from '../telemetry/otel/openOtel.ts'
+import type { Otel } from '../telemetry/otel/otel.ts'
 import { RoleTelemetry } from '../telemetry/roleTelemetry.ts'
 import { createStatistics } from '../telemetry/statistics.ts'
 import type { TaskGauges } from '../telemetry/taskGauges.ts'
-import { openTracing } from '../telemetry/tracing/openTracing.ts'
 import type { Tracing } from '../telemetry/tracing/tracing.ts'
 import { readVersion } from '../version.ts'
 import type { CommandContext } from './command.ts'
@@ -93,20 +94,20 @@ export async function runRole<T extends Task>(context: CommandContext, spec: Rol
     env: context.env,
     log,
   })
-  let tracing: Tracing | null = null
+  let otel: Otel | null = null
   try {
-    tracing = await openTracing({
+    otel = await openOtel({
       env: context.env,
       role: spec.stage,
       version: readVersion(context.readFile),
       onTrouble: message => log.warn('tracing_trouble', { message }),
     })
-    return await runStage({ context, spec, settings, log, nameOf, cluster, tracing })
+    return await runStage({ context, spec, settings, log, nameOf, cluster, otel })
   } catch (error) {
     cluster.ended(error)
     throw error
   } finally {
-    await Promise.all([cluster.close(), tracing?.close()])
+    await Promise.all([cluster.close(), otel?.close()])
   }
 }
 
@@ -117,11 +118,12 @@ type StageParts<T extends Task> = {
   readonly log: Log
   readonly nameOf: (lane: number) => number | string
   readonly cluster: Cluster
-  readonly tracing: Tracing | null
+  readonly otel: Otel
 }
 
 async function runStage<T extends Task>(stage: StageParts<T>): Promise<number> {
-  const { context, spec, settings, log, nameOf, cluster, tracing } = stage
+  const { context, spec, settings, log, nameOf, cluster, otel } = stage
+  const { tracing } = otel
   const quiet = sampled(log, 10_000)
   limitBatchBytes(settings.maxBatchBytes)
   chooseDecoder(settings.kafkaDecoder)
@@ -167,6 +169,7 @@ async function runStage<T extends Task>(stage: StageParts<T>): Promise<number> {
     on: listen({ log, telemetry: telemetry.on, cluster: cluster.on, nameOf, fail }),
   })
   await telemetry.open()
+  otel.tellMetrics(telemetry.metricSource())
   const statistics = reportStatistics(settings, log, worker, spec)
   try {
     log.info('starting', {

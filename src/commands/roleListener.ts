@@ -51,9 +51,9 @@ export function listen({ log, telemetry, cluster, nameOf, fail }: ListenerParts)
       telemetry.corrupt(partition, batch)
       cluster.corrupt(partition, batch)
     },
-    failed: (partition, error) => {
+    failed: (partition, error, trace) => {
       const { code, message } = error instanceof TidemarkError ? error : { code: 'unknown', message: String(error) }
-      often.write('warn', 'restoring', { partition: nameOf(partition), code, reason: message })
+      often.write('warn', 'restoring', { partition: nameOf(partition), code, reason: message, ...traceFields(trace) })
       telemetry.failed(partition, error)
     },
     fatal: fail,

@@ -10,6 +10,8 @@ import { watchKafka } from '../kafka/watch.ts'
 import { limitBatchBytes } from '../kafka/wire/fetchedBatch.ts'
 import { withinTime } from '../kafka/withinTime.ts'
 import { type Log, type SampledLog, sampled } from '../telemetry/log.ts'
+import { openOtel } from '../telemetry/otel/openOtel.ts'
+import type { Otel } from '../telemetry/otel/otel.ts'
 import { readVersion } from '../version.ts'
 import { ResultStore } from '../web/resultStore.ts'
 import { createServer, listen } from '../web/server.ts'
@@ -34,6 +36,25 @@ async function serve(context: CommandContext): Promise<number> {
   const settings = loadSettings(context.env, context.readFile)
   const port = portOf(settings)
   const log = openRoleLog(settings, 'serve')
+  const version = readVersion(context.readFile)
+  const onTrouble = (message: string) => log.warn('tracing_trouble', { message })
+  const otel = await openOtel({ env: context.env, role: 'serve', version, onTrouble })
+  try {
+    return await serveResults({ settings, port, version, log, otel })
+  } finally {
+    await otel.close()
+  }
+}
+
+type ServeParts = {
+  readonly settings: Settings
+  readonly port: number
+  readonly version: string
+  readonly log: Log
+  readonly otel: Otel
+}
+
+async function serveResults({ settings, port, version, log, otel }: ServeParts): Promise<number> {
   const lines = { often: sampled(log), seldom: sampled(log, 10_000) }
   const kafkaLog = (level: 'warn', message: string, details: Readonly<Record<string, unknown>>) => {
     lines.seldom.write(level, 'kafka_client', { message, ...details })
@@ -45,8 +66,9 @@ async function serve(context: CommandContext): Promise<number> {
   const topic = topicName(settings, 'results')
   await readTopicFacts(kafka, settings, ['results'])
 
-  const reading = startReading({ kafka, topic, settings, version: readVersion(context.readFile), log, lines })
+  const reading = startReading({ kafka, topic, settings, version, log, lines })
   const { app, telemetry } = reading
+  otel.tellMetrics(telemetry.metricSource())
   try {
     log.info('starting', { topic, generation: settings.generation, port: await listen(app, port) })
     const signal = await Promise.race([untilSignalled(), reading.failure])

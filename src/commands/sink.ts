@@ -17,9 +17,10 @@ import { rebuild } from '../sinks/rebuild.ts'
 import { ResultDatabase, type ResultDatabaseListener } from '../sinks/resultDatabase.ts'
 import { SinkLane } from '../sinks/sinkLane.ts'
 import { createSinkTaskFactory, type SinkTask } from '../tasks/sinkTask.ts'
-import { createLogger, type Log, sampled } from '../telemetry/log.ts'
+import { createLogger, type Log, sampled, traceFields } from '../telemetry/log.ts'
+import { openOtel } from '../telemetry/otel/openOtel.ts'
+import type { Otel } from '../telemetry/otel/otel.ts'
 import { SinkTelemetry } from '../telemetry/sinkTelemetry.ts'
-import { openTracing } from '../telemetry/tracing/openTracing.ts'
 import type { Tracing } from '../telemetry/tracing/tracing.ts'
 import { readVersion } from '../version.ts'
 import { levelsOf } from '../windows/levels.ts'
@@ -67,12 +68,13 @@ async function runSink(context: CommandContext): Promise<number> {
   failure.catch(() => {})
   let parts: Parts | null = null
   let worker: Worker<SinkTask> | null = null
-  let tracing: Tracing | null = null
+  let otel: Otel | null = null
   try {
-    tracing = await openSinkTracing(context, log)
+    otel = await openSinkOtel(context, log)
+    otel.tellMetrics(telemetry.metricSource())
     parts = await openParts(settings, log, telemetry)
     if (!(await prepare(parts, signalled))) return EXIT.done
-    worker = createWorker(parts, tracing, fail)
+    worker = createWorker(parts, otel.tracing, fail)
     const { topic, database } = parts
     const group = groupName(settings, 'sink')
     log.info('starting', { topic, group, generation: settings.generation, database: database.where })
@@ -95,14 +97,14 @@ async function runSink(context: CommandContext): Promise<number> {
     throw error
   } finally {
     await parts?.database.close()
-    await Promise.all([telemetry.close(), tracing?.close()])
+    await Promise.all([telemetry.close(), otel?.close()])
     void parts?.reader.close()
   }
 }
 
-function openSinkTracing({ env, readFile }: CommandContext, log: Log): Promise<Tracing | null> {
+function openSinkOtel({ env, readFile }: CommandContext, log: Log): Promise<Otel> {
   const onTrouble = (message: string) => log.warn('tracing_trouble', { message })
-  return openTracing({ env, role: 'sink', version: readVersion(readFile), onTrouble })
+  return openOtel({ env, role: 'sink', version: readVersion(readFile), onTrouble })
 }
 
 async function openParts(settings: Settings, log: Log, telemetry: SinkTelemetry): Promise<Parts> {
@@ -119,9 +121,9 @@ async function openParts(settings: Settings, log: Log, telemetry: SinkTelemetry)
   const on: ResultDatabaseListener = {
     up: () => telemetry.databaseUp(),
     down: error => telemetry.databaseDown(error),
-    refused: (key, { message }) => {
+    refused: (key, { message }, { partition, context = null }) => {
       telemetry.metrics.refusedResult()
-      often.write('error', 'refused_result', { window: key, reason: message })
+      often.write('error', 'refused_result', { partition, window: key, reason: message, ...traceFields(context) })
     },
   }
   const database = new ResultDatabase(await openDatabase(settings), settings.generation, on)
@@ -160,14 +162,7 @@ function createWorker(parts: Parts, tracing: Tracing | null, fail: (error: unkno
     flushMaxBytes: settings.flushMaxBytes,
     flushMaxEvents: 0,
     corruptBatches: 'wait',
-    join: listener =>
-      createMembership({
-        kafka,
-        groupId: group,
-        lanes: lanesOfTopic(topic),
-        settings,
-        ...listener,
-      }),
+    join: listener => createMembership({ kafka, groupId: group, lanes: lanesOfTopic(topic), settings, ...listener }),
     readCommit: async partition => (await lanes.get(partition)?.readCommit()) ?? null,
     readLogRanges: async () => {
       const ranges = await reader.readLogRanges(topic)
@@ -179,7 +174,7 @@ function createWorker(parts: Parts, tracing: Tracing | null, fail: (error: unkno
         database,
         at: { topic, partition },
         commitThroughGroup,
-        onWritten: (written, results, ms) => telemetry.metrics.wrote(written, results, ms / 1000),
+        onWritten: (written, results, ms, trace) => telemetry.metrics.wrote(written, results, ms / 1000, trace),
       })
       lanes.set(partition, lane)
       return tracing?.delivery(lane, { topic, partition, group, topicOf: null }) ?? lane
@@ -200,21 +195,24 @@ function listen({ log, telemetry, topic }: Parts, fail: (error: unknown) => void
       telemetry.restored(partition, position, committed)
     },
     live: partition => telemetry.live(partition),
-    delivered: (partition, { commit }, ms) => telemetry.delivered(partition, commit.offset, ms),
-    notice: (partition, { kind, ...details }) => {
+    delivered: (partition, { commit: { offset } }, ms, trace) => {
+      log.debug('flushed', { partition, offset, ms, ...traceFields(trace) })
+      telemetry.delivered(partition, offset, ms)
+    },
+    notice: (partition, { kind, ...details }, trace) => {
       if (kind === 'foreign_record') telemetry.metrics.foreignRecord()
-      often.write('warn', kind, { topic, partition, ...details })
+      often.write('warn', kind, { topic, partition, ...traceFields(trace), ...details })
     },
     corrupt: (partition, { from, to, reason }) => {
       telemetry.corrupt(partition, from)
       often.write('error', 'corrupt_batch', { partition, from, to, reason, waiting: true })
     },
-    failed: (partition, error) => {
+    failed: (partition, error, trace) => {
       const { code, message } = error instanceof TidemarkError ? error : { code: 'unknown', message: String(error) }
       telemetry.failed(partition, code)
       // That the database is away was said once, and is tried again for each partition.
       const level = code === 'unreachable' && telemetry.isDatabaseDown ? 'debug' : 'warn'
-      often.write(level, 'restoring', { partition, code, reason: message })
+      often.write(level, 'restoring', { partition, code, reason: message, ...traceFields(trace) })
     },
     fatal: fail,
   }

@@ -27,8 +27,8 @@ export class ResultTable {
   }
 }
 
-/** What the promise of equality covers: all but when it was written, and what was known then. */
+/** What the promise of equality covers: all but when it was written, what was known then, and the trace it was told in. */
 function promised(value: unknown): unknown {
-  const { current_time: _, coverage: __, stream_totals: ___, exact: ____, ...rest } = value as Result
+  const { current_time: _, coverage: __, stream_totals: ___, exact: ____, trace: _____, ...rest } = value as Result
   return rest
 }

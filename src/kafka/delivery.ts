@@ -4,6 +4,7 @@ import { TidemarkError } from '../errors.ts'
 import type { Delivery } from '../runtime/ports.ts'
 import { PackedRecords } from '../tasks/packedRecords.ts'
 import type { Commit, Output } from '../tasks/task.ts'
+import type { Traceparent } from '../tasks/traceContext.ts'
 import { javaPartitioner } from './client.ts'
 import { deliveryError } from './kafkaErrors.ts'
 import { type BatchLimits, sendRequest, type TopicNames, toRequests } from './outgoing.ts'
@@ -42,6 +43,7 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
   const codec = CODEC_IDS[options.compression ?? 'none']
   let epoch: Epoch | null = null
   let unused: Transaction | null = null
+  let context: Traceparent | null = null
 
   const discard = () => {
     const old = epoch
@@ -82,11 +84,13 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
         throw deliveryError(`fence of ${transactionalId}`, cause)
       }
     },
-    begin: () =>
-      step('begin', async current => {
+    begin: (_, told = null) => {
+      context = told
+      return step('begin', async current => {
         current.transaction = unused ?? (await current.producer.transaction())
         unused = null
-      }),
+      })
+    },
     send: records =>
       step('send', async current => {
         for (const request of toRequests(records, topicNames, batchLimits)) {
@@ -102,7 +106,7 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
         await open(current).commit()
         current.transaction = null
         kafkaWatch()?.transaction('committed')
-        kafkaWatch()?.committed((performance.now() - sentAt) / 1_000)
+        kafkaWatch()?.committed((performance.now() - sentAt) / 1_000, context)
       }),
     close: async () => await discard(),
   }
@@ -144,9 +148,12 @@ export type AtLeastOnceDeliveryOptions = {
 export function createAtLeastOnceDelivery(options: AtLeastOnceDeliveryOptions): Delivery {
   const { producer, topicNames, batchLimits, commit } = options
   const codec = CODEC_IDS[options.compression ?? 'none']
+  let context: Traceparent | null = null
   return {
     fence: async () => {},
-    begin: async () => {},
+    begin: async (_, told = null) => {
+      context = told
+    },
     async send(records) {
       try {
         for (const request of toRequests(records, topicNames, batchLimits)) {
@@ -160,7 +167,7 @@ export function createAtLeastOnceDelivery(options: AtLeastOnceDeliveryOptions): 
     async commit(statement) {
       const sentAt = performance.now()
       await commit(statement)
-      kafkaWatch()?.committed((performance.now() - sentAt) / 1_000)
+      kafkaWatch()?.committed((performance.now() - sentAt) / 1_000, context)
     },
     close: async () => {},
   }

@@ -164,6 +164,7 @@ export class FetchLoop implements FetchManager {
     }
     const byLane = new Map(streams.map(stream => [stream.lane, { stream, from: String(stream.ahead) }]))
     const broker = await group.cluster.findBroker({ nodeId })
+    const askedMs = Date.now()
     const { responses } = (await broker.fetch({
       maxWaitTime: group.maxWaitTime,
       minBytes: group.minBytes,
@@ -171,10 +172,14 @@ export class FetchLoop implements FetchManager {
       isolationLevel: group.isolationLevel,
       topics: [...wanted].map(([topic, partitions]) => ({ topic, partitions })),
     })) as FetchResponse
+    const times = { askedMs, cameMs: Date.now() }
     for (const { topicName, partitions } of responses) {
       for (const data of partitions) {
         const asked = byLane.get(lanes.laneOf(topicName, data.partition) ?? -1)
-        if (asked !== undefined) flow.arrived(asked.stream, new FetchedBatch(topicName, asked.from, data))
+        if (asked === undefined) continue
+        const batch = new FetchedBatch(topicName, asked.from, data)
+        batch.times = times
+        flow.arrived(asked.stream, batch)
       }
     }
   }

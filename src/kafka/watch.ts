@@ -1,4 +1,5 @@
 import type { Admin, Consumer, Kafka, Producer } from 'kafkajs'
+import type { Traceparent } from '../tasks/traceContext.ts'
 
 /** What a process hears of its work with the brokers: once for a request, a commit or a rebalance, never for a record. */
 export type KafkaWatch = {
@@ -8,8 +9,8 @@ export type KafkaWatch = {
   requestTimedOut(api: string): void
   /** A transaction has ended; one that failed is aborted by the brokers. */
   transaction(outcome: 'committed' | 'fenced' | 'failed'): void
-  /** A commit was acknowledged, `seconds` after it was sent. */
-  committed(seconds: number): void
+  /** A commit was acknowledged, `seconds` after it was sent, in the course of `trace`. */
+  committed(seconds: number, trace: Traceparent | null): void
   /** The group has given an assignment, `seconds` after this member had wished to join. */
   rebalanced(seconds: number): void
 }

@@ -42,8 +42,11 @@ export type RunnerListener = {
   /** @param ms from the capture to the end of its commit */
   readonly delivered?: (capture: Capture, ms: number) => void
   readonly notice?: (notice: Notice) => void
-  /** A step failed; the state is thrown away and restored. */
-  readonly failed?: (error: unknown) => void
+  /**
+   * A step failed; the state is thrown away and restored.
+   * @param capture what could not be delivered; null when it was not about a delivery
+   */
+  readonly failed?: (error: unknown, capture: Capture | null) => void
   /** Going on would lose or repeat events, or is a programmer's error: the process must end. */
   readonly fatal: (error: unknown) => void
 }
@@ -226,7 +229,7 @@ export class PartitionRunner<T extends Task> {
     try {
       await this.#deliverCapture(task, capture)
     } catch (error) {
-      if (this.#task === task) await this.#startOver(error)
+      if (this.#task === task) await this.#startOver(error, capture)
     }
   }
 
@@ -247,8 +250,8 @@ export class PartitionRunner<T extends Task> {
     for (const notice of capture.notices) this.#options.on.notice?.(notice)
   }
 
-  async #startOver(error: unknown): Promise<void> {
-    this.#options.on.failed?.(error)
+  async #startOver(error: unknown, capture: Capture | null = null): Promise<void> {
+    this.#options.on.failed?.(error, capture)
     this.#failures++
     await this.#restore()
   }
@@ -282,7 +285,7 @@ export class PartitionRunner<T extends Task> {
           this.#fatal(error)
           return
         }
-        this.#options.on.failed?.(error)
+        this.#options.on.failed?.(error, null)
         await this.#options.sleep(waitAfter(++tries))
       }
     }

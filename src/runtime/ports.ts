@@ -31,7 +31,12 @@ export interface PartitionPorts {
 }
 
 /** How one partition's outputs and commit reach the brokers. */
-export type Delivery = Pick<PartitionPorts, 'fence' | 'begin' | 'send' | 'commit'> & {
+export type Delivery = Pick<PartitionPorts, 'fence' | 'send' | 'commit'> & {
+  /**
+   * Opens the delivery of one capture, as the port does.
+   * @param context the context under which it is told; null, the default, when it belongs to no trace
+   */
+  begin(trace?: CaptureTrace, context?: Traceparent | null): Promise<void>
   /** The context under which the last capture was told; null when it belongs to no trace, left out while tracing is off. */
   readonly traceparent?: Traceparent | null
   /** Ends the delivery's own connections; an open transaction is left to the next fence. */

@@ -42,7 +42,8 @@ export type WorkerListener = {
   readonly looked?: () => void
   /** A record batch cannot be read: it was skipped, or the partition stands still at it. */
   readonly corrupt?: (partition: number, batch: CorruptReport) => void
-  readonly failed?: (partition: number, error: unknown) => void
+  /** @param trace the context under which was told what failed; null when it belongs to no trace */
+  readonly failed?: (partition: number, error: unknown, trace: Traceparent | null) => void
   /** The process must end: see exitCodeOf. Called at most once. */
   readonly fatal: (error: unknown) => void
 }
@@ -180,7 +181,8 @@ export class Worker<T extends Task> {
         live: position => on.live?.(partition, position, this.#now() - this.#assignedAt),
         delivered: (capture, ms) => on.delivered?.(partition, capture, ms, delivery.traceparent ?? null),
         notice: notice => on.notice?.(partition, notice, delivery.traceparent ?? null),
-        failed: error => on.failed?.(partition, error),
+        failed: (error, capture) =>
+          on.failed?.(partition, error, capture === null ? null : (delivery.traceparent ?? null)),
         fatal: error => this.#fatal(error),
       },
     })

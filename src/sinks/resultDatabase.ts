@@ -1,4 +1,5 @@
 import { TidemarkError } from '../errors.ts'
+import type { Traceparent } from '../tasks/traceContext.ts'
 import type { Level } from '../windows/levels.ts'
 import type { Database, Sql } from './database.ts'
 import { databaseError, troubleOf } from './databaseErrors.ts'
@@ -13,7 +14,7 @@ export type ResultDatabaseListener = {
   /** It does not: one call for each that failed. */
   readonly down?: (error: TidemarkError) => void
   /** A result that the database does not take was left out. */
-  readonly refused?: (key: string, reason: TidemarkError) => void
+  readonly refused?: (key: string, reason: TidemarkError, batch: PositionedRows) => void
 }
 
 /** A result to be written: JSON, under its key. */
@@ -25,6 +26,8 @@ export type PositionedRows = Partition & {
   /** Where the position has to stand before; null for nowhere. */
   readonly from: number | null
   readonly to: number
+  /** The context under which they are written; null, the default, when they belong to no trace. */
+  readonly context?: Traceparent | null
 }
 
 /** The tables of results as the sink uses them. All that is thrown is a TidemarkError: see databaseError. */
@@ -140,7 +143,7 @@ export class ResultDatabase {
         return writeEach(sql, rows, (key, reason) => refused.push([key, reason]))
       }
       const written = await database.transaction(sql => this.#write(sql, batch, each))
-      for (const [key, reason] of refused) this.#on.refused?.(key, databaseError(reason, database.where))
+      for (const [key, reason] of refused) this.#on.refused?.(key, databaseError(reason, database.where), batch)
       return written
     }
   }

@@ -1,5 +1,6 @@
 import type { Delivery } from '../runtime/ports.ts'
 import { type Commit, type Output, recordsOf } from '../tasks/task.ts'
+import type { CaptureTrace, Traceparent } from '../tasks/traceContext.ts'
 import type { Partition } from './positions.ts'
 import type { ResultDatabase, ResultRow } from './resultDatabase.ts'
 
@@ -8,8 +9,11 @@ export type SinkLaneOptions = {
   readonly at: Partition
   /** Commits in the consumer group too: for those who look at its lag. Nothing rests on it. */
   readonly commitThroughGroup: (commit: Commit) => Promise<void>
-  /** @param windows those that changed, of all `results` in the batch */
-  readonly onWritten?: (windows: number, results: number, ms: number) => void
+  /**
+   * @param windows those that changed, of all `results` in the batch
+   * @param trace the context under which they were written; null when they belong to no trace
+   */
+  readonly onWritten?: (windows: number, results: number, ms: number, trace: Traceparent | null) => void
 }
 
 /** The delivery of one partition into the database: rows and position in one transaction. */
@@ -18,6 +22,7 @@ export class SinkLane implements Delivery {
   /** Where the position stands in the database, as far as we know. */
   #position: number | null = null
   #rows: ResultRow[] = []
+  #context: Traceparent | null = null
 
   constructor(options: SinkLaneOptions) {
     this.#options = options
@@ -36,8 +41,9 @@ export class SinkLane implements Delivery {
     return commit
   }
 
-  async begin(): Promise<void> {
+  async begin(_trace?: CaptureTrace, context: Traceparent | null = null): Promise<void> {
     this.#rows = []
+    this.#context = context
   }
 
   async send(records: readonly Output[]): Promise<void> {
@@ -49,9 +55,10 @@ export class SinkLane implements Delivery {
     const rows = this.#rows
     this.#rows = []
     const begunAt = performance.now()
-    const written = await database.write({ ...at, rows, from: this.#position, to: commit.offset })
+    const context = this.#context
+    const written = await database.write({ ...at, rows, from: this.#position, to: commit.offset, context })
     this.#position = commit.offset
-    onWritten?.(written, rows.length, performance.now() - begunAt)
+    onWritten?.(written, rows.length, performance.now() - begunAt, context)
     await this.#tellGroup(commit)
   }
 

@@ -194,7 +194,7 @@ export class AggregateTask implements Task {
     const first = this.#first.shift()
     if (first !== undefined) {
       const told = this.#teller.toAllPartitions({ ...first.progress, of: input.sourcePartitions })
-      return { stages: [first.records, told], commit: first.commit, ...this.#takeReport() }
+      return { stages: [first.records, told], commit: first.commit, ...this.#takeReport(first.records) }
     }
     if (this.#position >= this.#chunkEnd) this.#startChunk(this.#position)
     const closed = closedThrough(this.#clock, this.#settings.windowSizeMs, this.#settings.allowedLatenessMs)
@@ -204,7 +204,7 @@ export class AggregateTask implements Task {
     const progress = due ? this.#teller.toAllPartitions(this.#progress(input.sourcePartitions, input.idleAsOf)) : []
     if (records.length === 0 && progress.length === 0 && this.#position === this.#committed) return null
     this.#committed = this.#position
-    return { stages: [records, progress], commit: this.#commit(), ...this.#takeReport() }
+    return { stages: [records, progress], commit: this.#commit(), ...this.#takeReport(records) }
   }
 
   /** What waits to be sent, each dirty window's partial through `through`: partials first, then events and letters. */
@@ -375,12 +375,12 @@ export class AggregateTask implements Task {
     })
   }
 
-  #takeReport(): Omit<Capture, 'stages' | 'commit'> {
+  #takeReport(told: readonly Output[]): Omit<Capture, 'stages' | 'commit'> {
     const notices = this.#notices
     this.#notices = []
     const tally = totalsSince(this.#totals, this.#tallied)
     this.#tallied = copyTotals(this.#totals)
-    return { tally, notices, ...traceOf(this.#traces) }
+    return { tally, notices, ...traceOf(this.#traces, told.length > 0) }
   }
 }
 

@@ -1,6 +1,9 @@
 /** A record's header. Names may repeat within a record; the last of a name counts. */
 export type RecordHeader = readonly [name: string, value: string | Uint8Array | null]
 
+/** When records were asked for, and when they came; epoch milliseconds. */
+export type FetchTimes = { readonly askedMs: number; readonly cameMs: number }
+
 /**
  * Records of one partition in offset order, read by a cursor so that no object is made for each record. Fields hold
  * byte ranges of `bytes` until the next call of `next`.
@@ -14,6 +17,8 @@ export interface RecordBatch {
   readonly count: number
   /** The offset to read after this batch; it may lie past the last record by control or compacted records. */
   readonly nextOffset: number
+  /** Of the fetch that brought the batch; left out, or null, where nobody asked for it. It decides nothing. */
+  readonly fetch?: FetchTimes | null
   /** Moves to the next record and fills the fields below; false after the last. */
   next(): boolean
   readonly offset: number
@@ -30,6 +35,8 @@ export interface RecordBatch {
   readonly valueEnd: number
   /** The current record's last header of that name as text, null when it has none. */
   readonly header: (name: string) => string | null
+  /** The byte at an index of the value of that same header, without a text being made of it; -1 when it has none there. */
+  readonly headerByte: (name: string, index: number) => number
   /** How many headers the current record has. */
   readonly headerCount: number
   /** All of the current record's headers in their order; their bytes are good as long as the batch's. */

@@ -175,14 +175,14 @@ export class ReduceTask implements Task {
     this.#committed = this.#position
     const commit = this.#commit()
     this.#unparkIfRoom()
-    const notices = this.#notices
+    const [notices, trace] = [this.#notices, traceOf(this.#traces, outputs.length > 0)]
     this.#notices = []
-    return { stages: [outputs, progress], commit, tally: null, told: results, notices, ...traceOf(this.#traces) }
+    return { stages: [outputs, progress], commit, tally: null, told: results, notices, ...trace }
   }
 
   #record(batch: RecordBatch, offset: number): void {
     const message = decodeMessage(batch.valueBytes, batch.valueStart, batch.valueEnd)
-    if (offset >= this.#committed) this.#traces?.count()
+    if (offset >= this.#committed) this.#traces?.count(batch)
     if (message === null) this.#notice({ kind: 'foreign_record', offset })
     else if (message.generation !== this.#settings.generation) return
     else if (message.kind === 'partial') this.#partial(message, offset, batch)

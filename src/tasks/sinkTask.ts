@@ -109,7 +109,8 @@ export class SinkTask implements Task {
     const notices = this.#notices
     this.#notices = []
     const commit = { offset: this.#position, metadata: '' }
-    return { stages: [this.#waiting.take()], commit, tally: null, notices, ...traceOf(this.#traces) }
+    const rows = this.#waiting.take()
+    return { stages: [rows], commit, tally: null, notices, ...traceOf(this.#traces, rows.length > 0) }
   }
 
   takeSeek(): null {

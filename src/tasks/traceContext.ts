@@ -1,4 +1,4 @@
-import type { RecordBatch } from './recordBatch.ts'
+import type { FetchTimes, RecordBatch } from './recordBatch.ts'
 
 /**
  * A span's context as W3C Trace Context writes it: `00-<trace id, 32 hex digits>-<span id, 16>-<flags, 2>`. Tasks know
@@ -12,11 +12,15 @@ const CLOUD_EVENT_HEADER = 'ce_traceparent'
 
 /** A span links to this many contexts at most: as many as SDKs keep unless told otherwise. */
 export const MAX_LINKS = 128
+/** A capture tells of so many fetches at most, those that came first: a span each. */
+export const MAX_FETCHES = 16
 /** Records of a capture whose headers are looked at: where most carry contexts that nobody sampled, all would cost too much. */
 const MAX_LOOKS = 8_192
 
 const FORMAT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
 const SAMPLED = 0x01
+/** The last digit of the flags, of all versions. */
+const FLAGS_AT = 54
 
 export type TraceIds = { readonly traceId: string; readonly spanId: string; readonly sampled: boolean }
 
@@ -46,6 +50,11 @@ export function sampledContext(text: string | null): Traceparent | null {
   return ids?.sampled ? formatTraceparent(ids) : null
 }
 
+/** Whether the byte is a hexadecimal digit, in small letters, of an even value. */
+function isEvenDigit(byte: number): boolean {
+  return (byte >= 0x30 && byte <= 0x39 && (byte & 1) === 0) || (byte >= 0x61 && byte <= 0x66 && (byte & 1) === 1)
+}
+
 /** What a capture was made from, as a trace tells it. */
 export type CaptureTrace = {
   /** Sampled contexts of the records that led to it, each once, in the order in which they came; at most MAX_LINKS. */
@@ -54,6 +63,8 @@ export type CaptureTrace = {
   readonly records: number
   /** When the first of them was processed, epoch milliseconds; null where that is not known. */
   readonly sinceMs: number | null
+  /** The fetches that brought them, at most MAX_FETCHES, with how many of the records each brought. */
+  readonly fetches: readonly (FetchTimes & { readonly records: number })[]
 }
 
 /** Gathers what the next capture has to say of traces. Made only while tracing is on. */
@@ -62,6 +73,10 @@ export class TraceIntake {
   #records = 0
   #looks = 0
   #sinceMs: number | null = null
+  #fetches: { readonly times: FetchTimes; records: number }[] = []
+  #lastFetch: FetchTimes | null = null
+  /** The entry of the last fetch; null when it has none. */
+  #counting: { readonly times: FetchTimes; records: number } | null = null
   /** Records of one producer's batch mostly carry the same text: it is read once. */
   #lastText: string | null = null
 
@@ -71,9 +86,11 @@ export class TraceIntake {
    * @param now wall clock, epoch milliseconds
    */
   record(batch: RecordBatch, inside: string | null = null, now: number | null = null): void {
-    this.count(now)
+    this.count(batch, now)
     if ((batch.headerCount === 0 && inside === null) || this.#links.size >= MAX_LINKS) return
     if (++this.#looks > MAX_LOOKS) return
+    // Of most contexts one byte is enough: a text and its parsing cost more than counting the event.
+    if (isEvenDigit(batch.headerByte(TRACEPARENT_HEADER, FLAGS_AT))) return
     const text = batch.header(TRACEPARENT_HEADER) ?? batch.header(CLOUD_EVENT_HEADER) ?? inside
     if (text === null || text === this.#lastText) return
     this.#lastText = text
@@ -81,9 +98,11 @@ export class TraceIntake {
   }
 
   /** Takes note of a record whose context is of no interest, or is linked on its own. */
-  count(now: number | null = null): void {
+  count({ fetch = null }: RecordBatch, now: number | null = null): void {
     this.#records++
     this.#sinceMs ??= now
+    if (fetch !== this.#lastFetch) this.#fetched(fetch)
+    if (this.#counting !== null) this.#counting.records++
   }
 
   link(context: Traceparent | null): void {
@@ -95,19 +114,34 @@ export class TraceIntake {
   }
 
   take(): CaptureTrace {
-    const taken = { links: [...this.#links], records: this.#records, sinceMs: this.#sinceMs }
+    const fetches = this.#fetches.map(({ times, records }) => ({ ...times, records }))
+    const taken = { links: [...this.#links], records: this.#records, sinceMs: this.#sinceMs, fetches }
     this.#links.clear()
+    this.#fetches = []
+    this.#lastFetch = null
+    this.#counting = null
     this.#records = 0
     this.#looks = 0
     this.#sinceMs = null
     this.#lastText = null
     return taken
   }
+
+  #fetched(times: FetchTimes | null): void {
+    this.#lastFetch = times
+    this.#counting = times === null || this.#fetches.length >= MAX_FETCHES ? null : { times, records: 0 }
+    if (this.#counting !== null) this.#fetches.push(this.#counting)
+  }
 }
 
-/** A capture's `trace`; nothing, not even a field, while tracing is off. */
-export function traceOf(intake: TraceIntake | null): { readonly trace?: CaptureTrace } {
-  return intake === null ? {} : { trace: intake.take() }
+/**
+ * A capture's `trace`; nothing, not even a field, while tracing is off. What tells nothing but progress, and leads back to
+ * nothing, is no trace of its own: a system without events would make traces all the time.
+ * @param tells whether it tells more than progress
+ */
+export function traceOf(intake: TraceIntake | null, tells: boolean): { readonly trace?: CaptureTrace } {
+  const trace = intake?.take()
+  return trace !== undefined && (tells || trace.links.length > 0) ? { trace } : {}
 }
 
 /** The contexts of a window's partials: a provisional result is linked to those that are new, a final one to all. */

@@ -12,7 +12,7 @@ export const EVENTS = {
   ended: 'The role ends for an error; exit_code says what to do.',
   log_level: 'The least severity of lines was changed by a signal.',
   kafka_client: 'What the client of the brokers says of connections and repeated requests.',
-  tracing_trouble: 'What the tracing SDK complains of, such as a collector that does not answer.',
+  tracing_trouble: 'What OpenTelemetry complains of, such as a collector that does not answer.',
   statistics: 'Rate, lag and what is popular just now.',
   // Partitions.
   assigned: 'The group has given these partitions to this process.',

@@ -8,13 +8,13 @@ export function createKafkaMetrics(made: Instruments, role: Role): KafkaWatch {
   const requests = made.timings('kafka_request_duration_seconds', KAFKA_APIS)
   const timeouts = made.counters('kafka_request_timeouts_total', KAFKA_APIS)
   const transactions = has('transactions_total') ? made.counters('transactions_total', TRANSACTION_OUTCOMES) : null
-  const commits = has('commit_duration_seconds') ? made.histogram('commit_duration_seconds').labels({}) : null
+  const commits = has('commit_duration_seconds') ? made.tracedTimes('commit_duration_seconds') : null
   const rebalances = has('rebalance_duration_seconds') ? made.histogram('rebalance_duration_seconds').labels({}) : null
   return {
     request: (api, seconds) => requests.observe(named(api), seconds),
     requestTimedOut: api => timeouts.add(named(api), 1),
     transaction: outcome => transactions?.add(outcome, 1),
-    committed: seconds => commits?.observe(seconds),
+    committed: (seconds, trace) => commits?.observe(seconds, trace),
     rebalanced: seconds => rebalances?.observe(seconds),
   }
 }

@@ -20,6 +20,9 @@ export type Log = Readonly<Record<LogLevel, (event: EventName, fields?: LogField
   threshold: LogThreshold
 }
 
+/** Hears of a line what is written of it: fields that nobody may see are masked. */
+export type LineListener = (level: LogLevel, event: EventName, fields: LogFields) => void
+
 /** What a line was written in the course of, in hexadecimal as W3C Trace Context has it. */
 export type TraceIds = { readonly trace_id: string; readonly span_id: string }
 
@@ -33,25 +36,29 @@ export type LogOptions = {
 
 /** Names under which personal data or a secret could slip in by mistake, at the top and one level down. */
 const NEVER_LOGGED = ['user_id', 'userId', 'device_id', 'deviceId', 'ip', 'password', 'sasl', 'key', 'value']
+const CENSOR = '***'
 /** The version of the Elastic Common Schema whose names are used. */
 const ECS_VERSION = '8.11.0'
 
-let activeTrace: () => TraceIds | null = () => null
+let listener: LineListener | null = null
 
-/** The fields by which a line belongs to a trace; none for what belongs to none. */
+/** Has every line of this process that is written go there, too; null for nowhere. */
+export function hearLines(by: LineListener | null): void {
+  listener = by
+}
+
+/**
+ * The fields by which a line belongs to a trace; none for what belongs to none. Given where a line is written: the flushes of
+ * all partitions go on side by side, so that nothing could tell by itself which of them a line belongs to.
+ */
 export function traceFields(trace: Traceparent | null): TraceIds | Readonly<Record<string, never>> {
   const ids = trace === null ? null : parseTraceparent(trace)
   return ids === null ? {} : { trace_id: ids.traceId, span_id: ids.spanId }
 }
 
-/** Has every line of this process that names no trace carry the ids that `active` tells at that moment; null for none. */
-export function traceLines(active: () => TraceIds | null): void {
-  activeTrace = active
-}
-
 /**
  * A log of JSON lines, written synchronously: none is lost when the process exits right after. With LOG_FORMAT
- * - `tidemark`: {level, time (ISO 8601), ...bindings, event, trace_id?, span_id?, ...fields}; an Error under `err` becomes its
+ * - `tidemark`: {level, time (ISO 8601), ...bindings, event, ...fields}; an Error under `err` becomes its
  *   type, code, message and stack.
  * - `ecs`: the same under the names of the Elastic Common Schema; the event is `event.action`, what it means `message`, an
  *   Error `error.*`, and our own fields are in the object `tidemark`.
@@ -65,8 +72,10 @@ export function createLogger(
   const stream = typeof to === 'string' ? destination({ dest: to === 'stdout' ? 1 : 2, sync: true }) : to
   const format = settings.logFormat === 'ecs' ? ecsFormat(bindings) : ownFormat(bindings)
   const logger = pino({ level: settings.logLevel, ...format.options }, stream)
-  const write: WriteLine = (level, event, fields) => {
-    if (logger.isLevelEnabled(level)) logger[level](format.line(event, activeTrace(), fields ?? {}))
+  const write: WriteLine = (level, event, fields = {}) => {
+    if (!logger.isLevelEnabled(level)) return
+    logger[level](format.line(event, fields))
+    listener?.(level, event, masked(fields))
   }
   return {
     write,
@@ -87,7 +96,7 @@ export function createLogger(
 
 type Format = {
   readonly options: LoggerOptions
-  readonly line: (event: EventName, trace: TraceIds | null, fields: LogFields) => LogFields
+  readonly line: (event: EventName, fields: LogFields) => LogFields
 }
 
 function ownFormat(bindings: LogFields): Format {
@@ -96,9 +105,9 @@ function ownFormat(bindings: LogFields): Format {
       base: bindings,
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: label => ({ level: label }) },
-      redact: { paths: NEVER_LOGGED.flatMap(name => [name, `*.${name}`]), censor: '***' },
+      redact: { paths: NEVER_LOGGED.flatMap(name => [name, `*.${name}`]), censor: CENSOR },
     },
-    line: (event, trace, fields) => ({ event, ...trace, ...fields }),
+    line: (event, fields) => ({ event, ...fields }),
   }
 }
 
@@ -108,9 +117,9 @@ function ecsFormat({ role }: { readonly role: string }): Format {
       base: { 'ecs.version': ECS_VERSION, 'service.name': 'tidemark', 'event.dataset': `tidemark.${role}` },
       timestamp: () => `,"@timestamp":"${new Date().toISOString()}"`,
       formatters: { level: label => ({ 'log.level': label }) },
-      redact: { paths: NEVER_LOGGED.flatMap(name => [`tidemark.${name}`, `tidemark.*.${name}`]), censor: '***' },
+      redact: { paths: NEVER_LOGGED.flatMap(name => [`tidemark.${name}`, `tidemark.*.${name}`]), censor: CENSOR },
     },
-    line: (event, trace, { err, trace_id = trace?.trace_id, span_id = trace?.span_id, ...fields }) => ({
+    line: (event, { err, trace_id, span_id, ...fields }) => ({
       message: EVENTS[event],
       'event.action': event,
       ...(trace_id === undefined ? {} : { 'trace.id': trace_id, 'span.id': span_id }),
@@ -119,6 +128,17 @@ function ecsFormat({ role }: { readonly role: string }): Format {
       ...(Object.keys(fields).length === 0 ? {} : { tidemark: fields }),
     }),
   }
+}
+
+/** Without what is never logged, at the top and one level down. */
+function masked(fields: LogFields): LogFields {
+  const mask = (of: LogFields, inside: (value: unknown) => unknown) =>
+    Object.fromEntries(
+      Object.entries(of).map(([name, value]) => [name, NEVER_LOGGED.includes(name) ? CENSOR : inside(value)]),
+    )
+  const isPlain = (value: unknown): value is LogFields =>
+    typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  return mask(fields, value => (isPlain(value) ? mask(value, deeper => deeper) : value))
 }
 
 function ecsError(error: unknown): LogFields {

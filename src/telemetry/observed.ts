@@ -18,6 +18,9 @@ export type Observed = {
   readonly rejectedShare?: () => number | null
 }
 
+/** Where the metrics of a process are read, by scrapes and by whoever sends them. */
+export type MetricSource = Pick<Observed, 'registry' | 'observe'>
+
 const OBSERVE_INTERVAL_MS = 1_000
 
 /** `/livez`, `/readyz`, `/healthz` and `/metrics`. */

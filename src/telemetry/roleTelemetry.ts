@@ -6,9 +6,9 @@ import type { Traceparent } from '../tasks/traceContext.ts'
 import { type LevelSettings, levelsOf } from '../windows/levels.ts'
 import { Health, type PartitionReading } from './health.ts'
 import type { Pages } from './http.ts'
-import type { Log } from './log.ts'
+import { type Log, traceFields } from './log.ts'
 import { createMetrics, type Metrics, type Stage } from './metrics.ts'
-import { ObservedServer, observedPages } from './observed.ts'
+import { type MetricSource, ObservedServer, observedPages } from './observed.ts'
 import { type RejectionAlarm, RejectionGuard } from './rejections.ts'
 import { UnreadableBatches } from './unreadable.ts'
 
@@ -91,6 +91,11 @@ export class RoleTelemetry {
     await this.#server.close()
   }
 
+  /** Where metrics are read by those who are not served. */
+  metricSource(): MetricSource {
+    return { registry: this.#metrics.registry, observe: () => this.#observe() }
+  }
+
   /** What is served, by path. */
   pages(): Pages {
     return observedPages({
@@ -124,7 +129,7 @@ export class RoleTelemetry {
         metrics.delivered(partition, capture, ms / 1000, trace)
         health.flushed(partition, ms / 1000, this.#now())
         if (capture.tally !== null && this.#owned.includes(partition)) {
-          this.#tell(this.#guard.add(partition, capture.tally, this.#now()))
+          this.#tell(this.#guard.add(partition, capture.tally, this.#now()), trace)
         }
       },
       notice: (_partition, notice) => metrics.noticed(notice),
@@ -178,13 +183,15 @@ export class RoleTelemetry {
     }
   }
 
-  #tell(alarm: RejectionAlarm | null): void {
+  /** @param trace the context of the events that made it pass, or go back below, the limit */
+  #tell(alarm: RejectionAlarm | null, trace: Traceparent | null = null): void {
     if (alarm === null) return
     const { kind, codes, ...fields } = alarm
     const [level, event] =
       kind === 'raised' ? (['error', 'rejected_share'] as const) : (['info', 'rejected_share_ended'] as const)
     const { limit, windowMs } = this.#options.settings.rejectedShare
-    this.#options.log.write(level, event, { ...fields, codes: Object.fromEntries(codes), limit, window_ms: windowMs })
+    const byCode = { codes: Object.fromEntries(codes), limit, window_ms: windowMs }
+    this.#options.log.write(level, event, { ...fields, ...byCode, ...traceFields(trace) })
     this.#options.onAlarm?.(alarm)
   }
 

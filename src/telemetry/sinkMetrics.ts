@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client'
 import type { KafkaWatch } from '../kafka/watch.ts'
+import type { Traceparent } from '../tasks/traceContext.ts'
 import { FAILURES } from './catalogue.ts'
 import { createInstruments, type Instruments } from './instruments.ts'
 import { createKafkaMetrics } from './kafkaMetrics.ts'
@@ -11,8 +12,11 @@ export type SinkMetrics = {
   readonly kafka: KafkaWatch
   /** These partitions are ours: series of others end. */
   assigned(partitions: readonly number[]): void
-  /** A batch is committed, `seconds` after its transaction began: `windows` rows changed by so many results. */
-  wrote(windows: number, results: number, seconds: number): void
+  /**
+   * A batch is committed, `seconds` after its transaction began, in the course of `trace`: `windows` rows changed by so many
+   * results.
+   */
+  wrote(windows: number, results: number, seconds: number, trace?: Traceparent | null): void
   committed(partition: number, offset: number): void
   live(partition: number, live: boolean): void
   /** Whether it waits at a record batch that cannot be read. */
@@ -41,7 +45,7 @@ export function createSinkMetrics(version: string): SinkMetrics {
   const up = made.gauge('database_up').labels()
   const rebalances = made.counter('rebalances_total').labels()
   const assigned = made.gauge('assigned_partitions').labels()
-  const flush = made.histogram('flush_duration_seconds').labels({})
+  const flush = made.tracedTimes('flush_duration_seconds')
   const partitions = partitionGauges(made)
   return {
     registry: made.registry,
@@ -51,10 +55,10 @@ export function createSinkMetrics(version: string): SinkMetrics {
       assigned.set(now.length)
       partitions.keep(now)
     },
-    wrote: (windows, count, seconds) => {
+    wrote: (windows, count, seconds, trace = null) => {
       results.inc(count)
       rows.inc(windows)
-      flush.observe(seconds)
+      flush.observe(seconds, trace)
       lastWrite.set(Date.now() / 1_000)
     },
     committed: partitions.committed,
@@ -88,6 +92,11 @@ function partitionGauges(made: Instruments) {
       const next = new Set(partitions)
       for (const gone of owned) {
         if (!next.has(gone)) for (const each of Object.values(gauges)) each.drop(gone)
+      }
+      for (const partition of next) {
+        if (owned.has(partition)) continue
+        gauges.live.set(partition, 0)
+        gauges.corrupt.set(partition, 0)
       }
       owned = next
     },

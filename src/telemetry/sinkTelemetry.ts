@@ -5,7 +5,7 @@ import type { LogRange } from '../tasks/task.ts'
 import { Health, type PartitionReading } from './health.ts'
 import type { Pages } from './http.ts'
 import type { Log } from './log.ts'
-import { ObservedServer, observedPages } from './observed.ts'
+import { type MetricSource, ObservedServer, observedPages } from './observed.ts'
 import { createSinkMetrics, type SinkMetrics } from './sinkMetrics.ts'
 import { UnreadableBatches } from './unreadable.ts'
 
@@ -128,6 +128,11 @@ export class SinkTelemetry {
   /** Not ready from now on. */
   draining(): void {
     this.#health.draining()
+  }
+
+  /** Where metrics are read by those who are not served. */
+  metricSource(): MetricSource {
+    return { registry: this.metrics.registry, observe: () => this.#observe() }
   }
 
   /** What is served, by path. */

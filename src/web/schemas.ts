@@ -39,6 +39,10 @@ function arrayOf(items: Schema): Schema {
   return { type: 'array', items }
 }
 
+function hexadecimal(digits: number): Schema {
+  return { type: 'string', pattern: `^[0-9a-f]{${digits}}$` }
+}
+
 const counts = { type: 'object', additionalProperties: { type: 'integer', minimum: 1 } }
 const hours = { ...counts, propertyNames: { pattern: '^(1?[0-9]|2[0-3])$' } }
 const parts = { ...counts, propertyNames: { enum: DAY_PARTS } }
@@ -72,37 +76,42 @@ const ranking = {
   other: closed({ count: whole, percent }),
 }
 
-const result = open({
-  v: { const: 1 },
-  generation: { type: 'integer', minimum: 1 },
-  window,
-  status,
-  revision: whole,
-  exact: bool,
-  current_time: time,
-  time_window: text,
-  batch_size: whole,
-  ...dimensions,
-  users: open({ distinct: whole, exact: bool, relative_error: measure, devices: whole, logins_per_user: minAvgMax }),
-  sessions: open({ ...sessions, active: whole }),
-  most_popular: popular,
-  least_popular: popular,
-  quality,
-  stream_totals: totals,
-  coverage: {
-    type: 'object',
-    propertyNames: { pattern: '^[0-9]+$' },
-    additionalProperties: open(
-      {
-        from: whole,
-        clock_at_from: time,
-        through: whole,
-        gaps: arrayOf({ type: 'array', items: whole, minItems: 2, maxItems: 2 }),
-      },
-      ['gaps'],
-    ),
+const result = open(
+  {
+    v: { const: 1 },
+    generation: { type: 'integer', minimum: 1 },
+    window,
+    status,
+    revision: whole,
+    exact: bool,
+    current_time: time,
+    time_window: text,
+    batch_size: whole,
+    ...dimensions,
+    users: open({ distinct: whole, exact: bool, relative_error: measure, devices: whole, logins_per_user: minAvgMax }),
+    sessions: open({ ...sessions, active: whole }),
+    most_popular: popular,
+    least_popular: popular,
+    quality,
+    stream_totals: totals,
+    coverage: {
+      type: 'object',
+      propertyNames: { pattern: '^[0-9]+$' },
+      additionalProperties: open(
+        {
+          from: whole,
+          clock_at_from: time,
+          through: whole,
+          gaps: arrayOf({ type: 'array', items: whole, minItems: 2, maxItems: 2 }),
+        },
+        ['gaps'],
+      ),
+    },
+    // The span under which it was told.
+    trace: open({ trace_id: hexadecimal(32), span_id: hexadecimal(16) }),
   },
-})
+  ['trace'],
+)
 
 const insights = closed({
   scope: closed({

@@ -2,7 +2,7 @@ import type { Settings } from '../config/settings.ts'
 import type { FollowedPartition } from '../kafka/followTopic.ts'
 import { Health } from '../telemetry/health.ts'
 import type { Pages } from '../telemetry/http.ts'
-import { observedPages } from '../telemetry/observed.ts'
+import { type MetricSource, observedPages } from '../telemetry/observed.ts'
 import { UnreadableBatches } from '../telemetry/unreadable.ts'
 import { createServeMetrics, type ServeMetrics } from './metrics.ts'
 import type { ResultStore } from './resultStore.ts'
@@ -81,6 +81,11 @@ export class ServeTelemetry {
     if (this.#ready || !this.#known || partitions.some(({ caughtUp }) => !caughtUp)) return
     this.#ready = true
     this.#options.onReady()
+  }
+
+  /** Where metrics are read by those who are not served. */
+  metricSource(): MetricSource {
+    return { registry: this.metrics.registry, observe: () => this.observe() }
   }
 
   /** What is served, by path. */

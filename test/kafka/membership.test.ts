@@ -11,6 +11,7 @@ import { lanesOfTopic } from '../../src/kafka/lanes.ts'
 import { createMembership, type MembershipOptions } from '../../src/kafka/membership.ts'
 import { withAdmin } from '../../src/kafka/topics.ts'
 import type { Group } from '../../src/runtime/ports.ts'
+import type { FetchTimes } from '../../src/tasks/recordBatch.ts'
 import { damageBatch } from './damage.ts'
 
 const SESSION_MS = 6_000
@@ -110,6 +111,24 @@ function join(topic: string, options: Partial<MembershipOptions> & { readonly ka
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
 const until = (check: () => unknown, timeout = 20_000) => vi.waitFor(check, { timeout, interval: 50 })
+
+test('batches tell when they were fetched', async () => {
+  const topic = await createTopic(2)
+  const fetched: (FetchTimes | null | undefined)[] = []
+  const onBatch: MembershipOptions['onBatch'] = async (_epoch, _partition, batch) => void fetched.push(batch.fetch)
+  const { member } = join(topic, { onBatch })
+  await member.start()
+  // The fetch that brings them has begun before they were there.
+  await sleep(700)
+  const producedAt = Date.now()
+  await Promise.all([produce(topic, 0, 5), produce(topic, 1, 5)])
+  await until(() => expect(fetched.length).toBeGreaterThanOrEqual(2))
+  for (const times of fetched) {
+    expect(times?.cameMs).toBeGreaterThanOrEqual(Math.max(producedAt, times?.askedMs ?? Number.POSITIVE_INFINITY))
+    expect(times?.cameMs).toBeLessThanOrEqual(Date.now())
+    expect(times?.askedMs).toBeGreaterThan(producedAt - 5_000)
+  }
+})
 
 test('nothing is delivered before a partition is sought and resumed, and a seek drops what was fetched elsewhere', async () => {
   const topic = await createTopic(1)

@@ -231,6 +231,7 @@ export class SimulatedBatch implements RecordBatch {
   valueStart = -1
   valueEnd = -1
   readonly header = (): null => null
+  readonly headerByte = (): number => -1
   readonly headerCount = 0
   readonly records: readonly LogRecord[]
   #at = 0

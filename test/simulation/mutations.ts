@@ -33,18 +33,18 @@ const TELLING: readonly Mutation[] = [
   {
     rule: 'A capture is one synchronous step: what is processed later belongs to the next',
     file: AGGREGATE,
-    find: 'return { stages: [records, progress], commit: this.#commit(), ...this.#takeReport() }',
+    find: 'return { stages: [records, progress], commit: this.#commit(), ...this.#takeReport(records) }',
     replace:
-      'const later = () => this.#commit()\n    return { stages: [records, progress], get commit() { return later() }, ...this.#takeReport() }',
+      'const later = () => this.#commit()\n    return { stages: [records, progress], get commit() { return later() }, ...this.#takeReport(records) }',
     seeds: 1000,
     expects: ['commit-truth'],
   },
   {
     rule: 'After a failed step or an unknown outcome the state is thrown away',
     file: RUNNER,
-    find: '      await this.#deliverCapture(task, capture)\n    } catch (error) {\n      if (this.#task === task) await this.#startOver(error)',
+    find: '      await this.#deliverCapture(task, capture)\n    } catch (error) {\n      if (this.#task === task) await this.#startOver(error, capture)',
     replace:
-      '      await this.#deliverCapture(task, capture)\n    } catch (error) {\n      this.#options.on.failed?.(error)',
+      '      await this.#deliverCapture(task, capture)\n    } catch (error) {\n      this.#options.on.failed?.(error, capture)',
     seeds: 1000,
     expects: ['commit-truth', 'progress-truth', 'comes-to-rest', 'totals', 'coverage'],
   },

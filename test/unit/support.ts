@@ -55,6 +55,7 @@ export class ArrayBatch implements RecordBatch {
   valueStart = -1
   valueEnd = -1
   readonly header = (name: string): string | null => this.#records[this.#at - 1]?.headers?.[name] ?? null
+  readonly headerByte = (name: string, index: number): number => Buffer.from(this.header(name) ?? '')[index] ?? -1
   readonly #records: readonly TestRecord[]
   #at = 0
 

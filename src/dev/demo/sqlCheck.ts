@@ -38,8 +38,8 @@ function contradictions(rows: ReadonlyMap<string, Result>, wanted: ReadonlyMap<s
   return [...rows].flatMap(([key, row]) => {
     const result = wanted.get(key)
     if (result === undefined || compareStanding(row, result) !== 0) return []
-    const { current_time: _, stream_totals: __, coverage: ___, ...stored } = row
-    const { current_time: ____, stream_totals: _____, coverage: ______, ...told } = result
+    const { current_time: _, stream_totals: __, coverage: ___, trace: ____, ...stored } = row
+    const { current_time: _____, stream_totals: ______, coverage: _______, trace: ________, ...told } = result
     return differencesOf(stored, told).map(
       difference => `SQL: ${key}: ${differenceText(difference).replace('the log has', 'the topic has')}`,
     )

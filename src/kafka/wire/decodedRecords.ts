@@ -1,4 +1,4 @@
-import type { RecordBatch, RecordHeader } from '../../tasks/recordBatch.ts'
+import type { FetchTimes, RecordBatch, RecordHeader } from '../../tasks/recordBatch.ts'
 import type { RecordBlock } from './records.ts'
 
 /** A record as kafkajs decodes it. */
@@ -25,6 +25,7 @@ export class DecodedRecords implements RecordBatch {
   readonly baseOffset: number
   readonly count: number
   readonly nextOffset: number
+  readonly fetch: FetchTimes | null
   offset = -1
   timestamp = 0
   keyBytes: Uint8Array = NOTHING
@@ -38,6 +39,10 @@ export class DecodedRecords implements RecordBatch {
     const value = this.headers().findLast(([found]) => found === name)?.[1] ?? null
     return value === null ? null : Buffer.from(value).toString()
   }
+  readonly headerByte = (name: string, index: number): number => {
+    const value = this.headers().findLast(([found]) => found === name)?.[1] ?? ''
+    return Buffer.from(value)[index] ?? -1
+  }
   readonly #decode: DecodeBlock
   readonly #blocks: RecordBlock[]
   #records: readonly DecodedRecord[] = []
@@ -47,6 +52,7 @@ export class DecodedRecords implements RecordBatch {
   /**
    * @param baseOffset the offset asked for: records below it are passed over
    * @param nextOffset one past the last offset that the fetch covers
+   * @param fetch when that was; null where nobody took note of it
    */
   constructor(
     decode: DecodeBlock,
@@ -54,12 +60,14 @@ export class DecodedRecords implements RecordBatch {
     count: number,
     baseOffset: number,
     nextOffset: number,
+    fetch: FetchTimes | null,
   ) {
     this.#decode = decode
     this.#blocks = blocks.toReversed()
     this.count = count
     this.baseOffset = baseOffset
     this.nextOffset = nextOffset
+    this.fetch = fetch
   }
 
   next(): boolean {

@@ -1,5 +1,5 @@
 import type { CorruptBatch } from '../../runtime/ports.ts'
-import type { RecordBatch } from '../../tasks/recordBatch.ts'
+import type { FetchTimes, RecordBatch } from '../../tasks/recordBatch.ts'
 import { type DecodeBlock, DecodedRecords } from './decodedRecords.ts'
 import { type AbortedTransaction, claimedEnd, type FetchedRecords, readRecordBatches } from './recordBatches.ts'
 import { WireRecords } from './records.ts'
@@ -49,6 +49,8 @@ export class FetchedBatch {
   readonly partition: number
   readonly fetchedOffset: string
   readonly highWatermark: string
+  /** When it was fetched; null where nobody took note of it. */
+  times: FetchTimes | null = null
   readonly #data: FetchedPartition
   #found: FetchedRecords | null = null
 
@@ -105,8 +107,8 @@ export class FetchedBatch {
     const from = Number(this.fetchedOffset)
     const records =
       decode === null
-        ? new WireRecords(blocks, count, from, this.nextOffset)
-        : new DecodedRecords(decode, blocks, count, from, this.nextOffset)
+        ? new WireRecords(blocks, count, from, this.nextOffset, this.times)
+        : new DecodedRecords(decode, blocks, count, from, this.nextOffset, this.times)
     this.#found = { ...this.#records, blocks: [] }
     return records
   }

@@ -1,4 +1,4 @@
-import type { RecordBatch, RecordHeader } from '../../tasks/recordBatch.ts'
+import type { FetchTimes, RecordBatch, RecordHeader } from '../../tasks/recordBatch.ts'
 
 /**
  * The records of one batch, unpacked: each is its length, attributes i8, timestamp delta, offset delta, key length and key,
@@ -98,6 +98,12 @@ function bytesOf(name: string): Buffer {
   return bytes
 }
 
+/** Names are short: a loop is faster than a call out of JavaScript. */
+function holds(bytes: Buffer, start: number, wanted: Buffer): boolean {
+  for (let i = 0; i < wanted.length; i++) if (bytes[start + i] !== wanted[i]) return false
+  return true
+}
+
 /** A length and as many bytes; null where the length is -1. */
 function readPart(bytes: Buffer): Buffer | null {
   const length = readVarint(bytes)
@@ -111,6 +117,7 @@ export class WireRecords implements RecordBatch {
   readonly baseOffset: number
   readonly count: number
   readonly nextOffset: number
+  readonly fetch: FetchTimes | null
   offset = -1
   timestamp = 0
   keyBytes: Uint8Array = NOTHING
@@ -120,7 +127,15 @@ export class WireRecords implements RecordBatch {
   valueStart = -1
   valueEnd = -1
   headerCount = 0
-  readonly header = (name: string): string | null => this.#lastHeader(name)
+  readonly header = (name: string): string | null => {
+    this.#findHeader(name)
+    return this.#foundAt < 0 ? null : this.#bytes.toString('utf8', this.#foundAt, this.#foundEnd)
+  }
+  readonly headerByte = (name: string, index: number): number => {
+    this.#findHeader(name)
+    const byteAt = this.#foundAt + index
+    return this.#foundAt < 0 || byteAt >= this.#foundEnd ? -1 : (this.#bytes[byteAt] as number)
+  }
   /** Those still to be entered, the next one last. */
   readonly #blocks: RecordBlock[]
   #block: RecordBlock | null = null
@@ -128,16 +143,27 @@ export class WireRecords implements RecordBatch {
   #left = 0
   #at = 0
   #headersAt = 0
+  /** Where the header looked for last has its value; -1 where it has none. */
+  #foundAt = -1
+  #foundEnd = -1
 
   /**
    * @param baseOffset the offset asked for: records below it are passed over
    * @param nextOffset one past the last offset that the fetch covers
+   * @param fetch when that was; null, the default, where nobody asked for it
    */
-  constructor(blocks: readonly RecordBlock[], count: number, baseOffset: number, nextOffset: number) {
+  constructor(
+    blocks: readonly RecordBlock[],
+    count: number,
+    baseOffset: number,
+    nextOffset: number,
+    fetch: FetchTimes | null = null,
+  ) {
     this.#blocks = blocks.toReversed()
     this.count = count
     this.baseOffset = baseOffset
     this.nextOffset = nextOffset
+    this.fetch = fetch
   }
 
   next(): boolean {
@@ -160,11 +186,12 @@ export class WireRecords implements RecordBatch {
     return headers
   }
 
-  #lastHeader(name: string): string | null {
-    if (this.headerCount === 0) return null
+  /** Finds the value of the current record's last header of that name; -1 when there is none, or it has no value. */
+  #findHeader(name: string): void {
+    this.#foundAt = -1
+    if (this.headerCount === 0) return
     const wanted = bytesOf(name)
     const bytes = this.#bytes
-    let value: string | null = null
     at = this.#headersAt
     for (let i = 0; i < this.headerCount; i++) {
       const nameLength = readVarint(bytes)
@@ -173,10 +200,10 @@ export class WireRecords implements RecordBatch {
       const length = readVarint(bytes)
       const valueAt = at
       if (length > 0) at += length
-      if (nameLength !== wanted.length || wanted.compare(bytes, nameAt, nameAt + nameLength) !== 0) continue
-      value = length < 0 ? null : bytes.toString('utf8', valueAt, at)
+      if (nameLength !== wanted.length || !holds(bytes, nameAt, wanted)) continue
+      this.#foundAt = length < 0 ? -1 : valueAt
+      this.#foundEnd = at
     }
-    return value
   }
 
   #enterBlock(): boolean {

@@ -18,6 +18,8 @@ export function serviceName(role: string): string {
 export const SPAN_NAMES = {
   /** PRODUCER: one record batch of the generator, or what one stage of a flush sends to one topic. */
   send: (topic: string) => `send ${topic}`,
+  /** CLIENT: a fetch that brought records of one flush, from its request to its answer. */
+  poll: (topic: string) => `poll ${topic}`,
   /** CONSUMER: all that becomes of the records of one flush, from the first one's processing to the commit. */
   process: (topic: string) => `process ${topic}`,
   /** CLIENT: the offset of a flush and its metadata; a transaction's end too. */
@@ -52,20 +54,9 @@ export const RESOURCE_ATTRIBUTES = {
 } as const
 
 /** The values of `messaging.operation.type`. */
-export const OPERATION_TYPES = { send: 'send', process: 'process', commit: 'settle' } as const
+export const OPERATION_TYPES = { send: 'send', poll: 'receive', process: 'process', commit: 'settle' } as const
 
 export const MESSAGING_SYSTEM = 'kafka'
 export const DATABASE_SYSTEM = 'postgresql'
 /** `error.type` of what is no error of ours. */
 export const OTHER_ERROR = '_OTHER'
-
-/** Standard variables that decide whether there is tracing at all; all others are read by the SDK alone. */
-export const VARIABLES = {
-  disabled: 'OTEL_SDK_DISABLED',
-  exporter: 'OTEL_TRACES_EXPORTER',
-  endpoint: 'OTEL_EXPORTER_OTLP_ENDPOINT',
-  tracesEndpoint: 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
-  serviceName: 'OTEL_SERVICE_NAME',
-  resource: 'OTEL_RESOURCE_ATTRIBUTES',
-  logLevel: 'OTEL_LOG_LEVEL',
-} as const

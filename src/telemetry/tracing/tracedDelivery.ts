@@ -26,7 +26,7 @@ export type TracedPlace = {
 
 /**
  * A delivery that makes one span of each capture, from the first record that it was made from to its commit, and one of
- * each step in it. Never one of a record.
+ * each step in it and of each fetch that brought its records. Never one of a record.
  *
  * The span continues the trace of the first sampled context among the records and links to all of them. So a sampled login
  * stays sampled up to its results, however few are, with the parent-based samplers. What is told carries the span's
@@ -63,7 +63,8 @@ export class TracedDelivery implements Delivery {
     this.#rows = 0
     this.#traceparent = null
     if (capture !== undefined) this.#start(capture)
-    return this.#step([], () => this.#delivery.begin(capture))
+    const context = this.#traceparent
+    return this.#step([], () => this.#delivery.begin(capture, context))
   }
 
   send(records: readonly Output[]): Promise<void> {
@@ -83,7 +84,7 @@ export class TracedDelivery implements Delivery {
     return this.#delivery.close()
   }
 
-  #start({ links: contexts, records, sinceMs }: CaptureTrace): void {
+  #start({ links: contexts, records, sinceMs, fetches }: CaptureTrace): void {
     const { topic } = this.#place
     const links = linksTo(contexts)
     const parent = links[0] === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, links[0].context)
@@ -95,6 +96,16 @@ export class TracedDelivery implements Delivery {
     if (this.#traceparent === null) return
     this.#span = span
     this.#context = trace.setSpan(ROOT_CONTEXT, span)
+    this.#polls(fetches)
+  }
+
+  /** They are over, and began before the span that they belong to: a fetch may have brought records of several captures. */
+  #polls(fetches: CaptureTrace['fetches']): void {
+    for (const { askedMs, cameMs, records } of fetches) {
+      const attributes = { ...this.#attributes('poll'), [ATTRIBUTES.messages]: records }
+      const options = { kind: SpanKind.CLIENT, attributes, startTime: askedMs }
+      this.#tracer.startSpan(SPAN_NAMES.poll(this.#place.topic), options, this.#context).end(cameMs)
+    }
   }
 
   /** A span for each topic that the records go to, in the order of the first to each. */

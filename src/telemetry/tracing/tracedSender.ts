@@ -22,7 +22,9 @@ export function tracedSender(sender: BatchSender, tracer: Tracer): BatchSender {
       const attributes = { ...sendAttributes(topic, messages.length), [ATTRIBUTES.partition]: String(partition) }
       const span = tracer.startSpan(SPAN_NAMES.send(topic), { kind: SpanKind.PRODUCER, attributes }, ROOT_CONTEXT)
       try {
-        return await sender.send(topic, partition, inTrace(messages, traceparentOf(span)))
+        const traceparent = traceparentOf(span)
+        const sent = await sender.send(topic, partition, inTrace(messages, traceparent))
+        return traceparent === null ? sent : { ...sent, traceparent }
       } catch (error) {
         fail(span, error)
         throw error

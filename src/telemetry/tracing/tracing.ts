@@ -10,15 +10,4 @@ export type Tracing = {
   readonly delivery: (delivery: Delivery, place: TracedPlace) => Delivery
   /** The same sender, with a span for each batch. */
   readonly sender: (sender: BatchSender) => BatchSender
-  /** Sends the spans that are still here; gives up after a few seconds. */
-  close(): Promise<void>
-}
-
-export type TracingOptions = {
-  readonly env: NodeJS.ProcessEnv
-  /** What the process does: aggregate, reduce, sink or generate. */
-  readonly role: string
-  readonly version: string
-  /** Hears what the SDK complains of, such as a collector that does not answer. */
-  readonly onTrouble: (message: string) => void
 }

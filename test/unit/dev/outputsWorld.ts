@@ -166,6 +166,7 @@ class LogBatch implements RecordBatch {
 
   readonly header = (name: string): string | null =>
     this.#record.headers.findLast(header => header[0] === name)?.[1]?.toString() ?? null
+  readonly headerByte = (name: string, index: number): number => Buffer.from(this.header(name) ?? '')[index] ?? -1
 
   next(): boolean {
     return ++this.#at < this.#log.length

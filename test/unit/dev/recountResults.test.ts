@@ -143,6 +143,8 @@ describe('the verdict', () => {
     const key = keyOf('10s', 0)
     const result = table.byKey.get(key)!
     table.add(key, { ...result, current_time: new Date(0).toISOString() })
+    // A new owner tells the same again, under a trace of its own.
+    table.add(key, { ...result, trace: { trace_id: 'a'.repeat(32), span_id: 'b'.repeat(16) } })
     expect(table.contradictions).toEqual([])
     table.add(key, { ...result, sessions: { ...result.sessions, started: 5 } })
     expect(table.contradictions).toEqual([`${key}: two different results with revision 1, final`])

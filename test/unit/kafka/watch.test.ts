@@ -5,6 +5,7 @@ import { watched, watchKafka } from '../../../src/kafka/watch.ts'
 
 const told: unknown[] = []
 const commit = { offset: 7, metadata: '' }
+const CONTEXT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
 beforeEach(() => {
   told.length = 0
@@ -12,7 +13,7 @@ beforeEach(() => {
     request: (api, seconds) => void told.push(['request', api, seconds]),
     requestTimedOut: api => void told.push(['timeout', api]),
     transaction: outcome => void told.push(['transaction', outcome]),
-    committed: seconds => void told.push(['committed', seconds >= 0]),
+    committed: (seconds, trace) => void told.push(['committed', seconds >= 0, trace]),
     rebalanced: seconds => void told.push(['rebalanced', seconds]),
   })
 })
@@ -78,11 +79,15 @@ describe('a delivery tells', () => {
   it('a transaction that is committed', async () => {
     const delivery = transactional({ sendOffsets: async () => {}, commit: async () => {} })
     await delivery.fence()
+    await delivery.begin(undefined, CONTEXT)
+    await delivery.commit(commit)
     await delivery.begin()
     await delivery.commit(commit)
     expect(told).toEqual([
       ['transaction', 'committed'],
-      ['committed', true],
+      ['committed', true, CONTEXT],
+      ['transaction', 'committed'],
+      ['committed', true, null],
     ])
   })
 
@@ -107,7 +112,13 @@ describe('a delivery tells', () => {
       topicNames: {} as never,
       commit: async () => {},
     })
+    await delivery.begin(undefined, CONTEXT)
     await delivery.commit(commit)
-    expect(told).toEqual([['committed', true]])
+    await delivery.begin()
+    await delivery.commit(commit)
+    expect(told).toEqual([
+      ['committed', true, CONTEXT],
+      ['committed', true, null],
+    ])
   })
 })

@@ -33,6 +33,7 @@ describe('a start', () => {
       world.failNext(step, lost(), lost(), lost())
       await world.runner.start()
       expect([world.runner.state, world.failed.length, world.slept]).toEqual(['running', 3, [100, 200, 400]])
+      expect(world.undelivered).toEqual([null, null, null])
     },
   )
 
@@ -90,6 +91,7 @@ describe('commit-never-passes-an-unacknowledged-partial', () => {
       const done = { begin: 1, send: 2, commit: 4 }[step as 'begin' | 'send' | 'commit']
       expect(world.calls).toEqual([...[...FLUSH, 'commit 5'].slice(0, done), ...RESTORE, 'seek 0', 'resume'])
       expect([world.runner.state, world.task === before, world.committed]).toEqual(['running', false, null])
+      expect(world.undelivered).toEqual([5])
     },
   )
 

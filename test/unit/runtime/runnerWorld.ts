@@ -60,6 +60,8 @@ export class RunnerWorld {
   readonly calls: string[] = []
   readonly fatal: unknown[] = []
   readonly failed: unknown[] = []
+  /** Of each failure: the offset that a capture would have committed, null for a failure of none. */
+  readonly undelivered: (number | null)[] = []
   readonly slept: number[] = []
   readonly tasks: PlainTask[] = []
   committed: Commit | null = null
@@ -83,7 +85,13 @@ export class RunnerWorld {
         this.slept.push(ms)
       },
       sourcePartitions: () => 1,
-      on: { fatal: error => this.fatal.push(error), failed: error => this.failed.push(error) },
+      on: {
+        fatal: error => this.fatal.push(error),
+        failed: (error, capture) => {
+          this.failed.push(error)
+          this.undelivered.push(capture?.commit.offset ?? null)
+        },
+      },
     })
   }
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import type { FetchTimes } from '../../../src/tasks/recordBatch.ts'
 import {
   formatTraceparent,
+  MAX_FETCHES,
   MAX_LINKS,
   parseTraceparent,
   sampledContext,
@@ -85,7 +87,36 @@ describe('what leads to a capture', () => {
     const { links, records, sinceMs } = intake.take()
     expect(links).toEqual(Array.from({ length: MAX_LINKS }, (_, i) => contextOf(i + 1)))
     expect([records, sinceMs]).toEqual([MAX_LINKS + 9, 1_000])
-    expect(intake.take()).toEqual({ links: [], records: 0, sinceMs: null })
+    expect(intake.take()).toEqual({ links: [], records: 0, sinceMs: null, fetches: [] })
+  })
+
+  it('names the fetches that brought it, the first of many, with how much each brought', () => {
+    const intake = new TraceIntake()
+    const times = (n: number) => ({ askedMs: n, cameMs: n + 5 })
+    const feed = (fetch: FetchTimes | null, records: number) => {
+      const batch = Object.assign(batchOf(...Array.from({ length: records }, () => ({}))), { fetch })
+      while (batch.next()) intake.record(batch)
+    }
+    const first = times(100)
+    feed(first, 2)
+    feed(first, 1)
+    feed(null, 7)
+    feed(times(200), 1)
+    expect(intake.take().fetches).toEqual([
+      { askedMs: 100, cameMs: 105, records: 3 },
+      { askedMs: 200, cameMs: 205, records: 1 },
+    ])
+    // What one fetch brought may be told by two captures.
+    feed(first, 4)
+    for (let n = 1; n < 2 * MAX_FETCHES; n++) feed(times(n), 1)
+    const { fetches, records } = intake.take()
+    expect(fetches).toHaveLength(MAX_FETCHES)
+    expect(fetches.slice(0, 2)).toEqual([
+      { askedMs: 100, cameMs: 105, records: 4 },
+      { askedMs: 1, cameMs: 6, records: 1 },
+    ])
+    expect(records).toBe(4 + 2 * MAX_FETCHES - 1)
+    expect(intake.take().fetches).toEqual([])
   })
 
   it('may stand in the value, where no header says otherwise', () => {
@@ -95,10 +126,23 @@ describe('what leads to a capture', () => {
     expect(intake.take().links).toEqual([contextOf(7), contextOf(1)])
   })
 
+  it.each([...'0123456789abcdef'])('with flags that end in %s is taken exactly when it is sampled', digit => {
+    const traceparent = `00-${TRACE}-${SPAN}-0${digit}`
+    const intake = new TraceIntake()
+    const batch = batchOf({}, { traceparent })
+    while (batch.next()) intake.record(batch)
+    const sampled = parseTraceparent(traceparent)?.sampled
+    expect(intake.take().links).toEqual(sampled ? [`00-${TRACE}-${SPAN}-01`] : [])
+  })
+
   it('is not looked for without end among contexts that nobody sampled', () => {
     const intake = new TraceIntake()
     let looks = 0
-    const record = { headerCount: 1, header: () => `00-${TRACE}-${SPAN}-${String(++looks % 10)}0` }
+    const headerByte = () => {
+      looks++
+      return -1
+    }
+    const record = { headerCount: 1, header: () => null, headerByte }
     for (let i = 0; i < 20_000; i++) intake.record(record as never)
     expect(looks).toBeLessThan(10_000)
     expect(intake.take().records).toBe(20_000)

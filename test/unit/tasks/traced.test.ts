@@ -75,7 +75,12 @@ describe('an aggregate task', () => {
     const task = started({ traced: true })
     const broken = { offset: 1, timestamp: BASE, value: '{', headers: { traceparent: contextOf(2) } }
     feed(task, inTrace(event(0, 0), 1), broken, event(2, 0), inTrace(event(3, 0), 1))
-    expect(capture(task)?.trace).toEqual({ links: [contextOf(1), contextOf(2)], records: 4, sinceMs: BASE })
+    expect(capture(task)?.trace).toEqual({
+      links: [contextOf(1), contextOf(2)],
+      records: 4,
+      sinceMs: BASE,
+      fetches: [],
+    })
     feed(task, inTrace(event(4, 0), 4))
     expect(capture(task)?.trace).toMatchObject({ links: [contextOf(4)], records: 1 })
   })
@@ -89,6 +94,13 @@ describe('an aggregate task', () => {
       event(1, 0),
     )
     expect(capture(task)?.trace).toMatchObject({ links: [contextOf(5)], records: 2 })
+  })
+
+  it('has no trace of a capture that tells nothing but progress', () => {
+    const task = started({ traced: true })
+    const idle = capture(task)
+    expect(idle?.stages.map(stage => stage.length > 0)).toEqual([false, true])
+    expect(idle).not.toHaveProperty('trace')
   })
 
   it('does not tell again of what is only read again', () => {
@@ -122,12 +134,22 @@ describe('a reduce task', () => {
     task.process(
       new ArrayBatch([record(0, partial(4, 0, [0, 2], [0, 1]), 1), record(1, partial(4, 1, [0, 1], [0]), 2)]),
     )
-    expect(task.capture(input)?.trace).toEqual({ links: [contextOf(1), contextOf(2)], records: 2, sinceMs: null })
+    const trace = { links: [contextOf(1), contextOf(2)], records: 2, sinceMs: null, fetches: [] }
+    expect(task.capture(input)?.trace).toEqual(trace)
     task.process(new ArrayBatch([record(2, partial(4, 0, [0, 3], [0, 1, 2]), 3)], { baseOffset: 2 }))
     expect(task.capture(input)?.trace).toMatchObject({ links: [contextOf(3)], records: 1 })
     const passed = progress(0, 1, 6_500, { through: 3 })
     task.process(new ArrayBatch([record(3, passed, 4)], { baseOffset: 3 }))
     expect(task.capture(input)?.trace).toMatchObject({ links: [contextOf(1), contextOf(2), contextOf(3)], records: 1 })
+  })
+
+  it('has no trace of a capture that tells nothing but its position', () => {
+    const task = restored(true)
+    task.process(new ArrayBatch([record(0, progress(0, 1, 0), 1)]))
+    expect(task.capture(input)).not.toHaveProperty('trace')
+    // What was processed for it is not told by the next.
+    task.process(new ArrayBatch([record(1, partial(4, 0, [0, 2], [0, 1]), 2)], { baseOffset: 1 }))
+    expect(task.capture(input)?.trace).toMatchObject({ links: [contextOf(2)], records: 1 })
   })
 
   it('does not link to a repeat', () => {
@@ -153,6 +175,13 @@ describe('a sink task', () => {
     const task = createSinkTaskFactory('results', true).restore(0, null, { start: 0, end: 9 }, 0)
     const result = resultOf()
     task.process(new ArrayBatch([inTrace({ offset: 0, timestamp: 0, key: keyOf(result), value: result }, 1)]))
-    expect(task.capture()?.trace).toEqual({ links: [contextOf(1)], records: 1, sinceMs: null })
+    expect(task.capture()?.trace).toEqual({ links: [contextOf(1)], records: 1, sinceMs: null, fetches: [] })
+  })
+
+  it('has no trace of a capture that writes nothing', () => {
+    const task = createSinkTaskFactory('results', true).restore(0, null, { start: 0, end: 9 }, 0)
+    task.capture()
+    task.skipTo(5)
+    expect(task.capture()).toEqual({ stages: [[]], commit: { offset: 5, metadata: '' }, tally: null, notices: [] })
   })
 })

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createLogger, type LogFields, sampled, traceFields, traceLines } from '../../../src/telemetry/log.ts'
+import { createLogger, type LogFields, sampled, traceFields } from '../../../src/telemetry/log.ts'
 
 type Line = Record<string, unknown>
 
@@ -7,8 +7,6 @@ function logTo(lines: Line[], logFormat: 'tidemark' | 'ecs' = 'tidemark'): Retur
   const to = { write: (text: string) => lines.push(JSON.parse(text)) }
   return createLogger({ logLevel: 'info', logFormat }, { role: 'aggregate' }, { to })
 }
-
-afterEach(() => traceLines(() => null))
 
 describe.each(['tidemark', 'ecs'] as const)('a line of %s', format => {
   it('is left out below the threshold, which may change', () => {
@@ -57,14 +55,16 @@ describe('a line', () => {
     expect(lines[0]?.err).toMatchObject({ message: 'odd', code: 'fenced', stack: expect.stringContaining('at ') })
   })
 
-  it('has the ids of the trace in which it is written', () => {
+  it('has the ids of the trace that it names', () => {
     const lines: Line[] = []
     const log = logTo(lines)
-    traceLines(() => ({ trace_id: 'a1', span_id: 'b2' }))
-    log.info('live')
-    traceLines(() => null)
-    log.info('live')
-    expect(lines[0]).toMatchObject({ event: 'live', trace_id: 'a1', span_id: 'b2' })
+    log.info('live', traceFields('00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'))
+    log.info('live', traceFields(null))
+    expect(lines[0]).toMatchObject({
+      event: 'live',
+      trace_id: '0af7651916cd43dd8448eb211c80319c',
+      span_id: 'b7ad6b7169203331',
+    })
     expect(lines[1]).not.toHaveProperty('trace_id')
   })
 })
@@ -73,8 +73,7 @@ describe('a line under the names of ECS', () => {
   it('keeps our own fields apart from those of the schema', () => {
     const lines: Line[] = []
     const log = logTo(lines, 'ecs')
-    traceLines(() => ({ trace_id: 'a1', span_id: 'b2' }))
-    log.warn('restoring', { partition: 3, code: 'fenced' })
+    log.warn('restoring', { partition: 3, code: 'fenced', trace_id: 'a1', span_id: 'b2' })
     expect(lines).toEqual([
       {
         'log.level': 'warn',

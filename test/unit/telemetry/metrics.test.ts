@@ -300,7 +300,7 @@ describe('what the clients of the brokers tell', () => {
     metrics.kafka.request('DescribeQuorum', 0.2)
     metrics.kafka.requestTimedOut('Produce')
     metrics.kafka.transaction('fenced')
-    metrics.kafka.committed(0.3)
+    metrics.kafka.committed(0.3, null)
     metrics.kafka.rebalanced(3)
     const series = await seriesOf(metrics)
     expect(series).toMatchObject({

@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { describe, expect, it } from 'vitest'
 import { createMetrics } from '../../../src/telemetry/metrics.ts'
 import { asksForOpenMetrics, openMetricsText } from '../../../src/telemetry/openMetrics.ts'
+import { createSinkMetrics } from '../../../src/telemetry/sinkMetrics.ts'
 
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
@@ -77,5 +78,16 @@ describe('the text', () => {
       ),
     ])
     expect(await metrics.registry.metrics()).not.toContain('trace_id')
+  })
+
+  it('shows it of a commit and of a write to the database, too', async () => {
+    const [metrics, sink] = [createMetrics('reduce', '1'), createSinkMetrics('1')]
+    metrics.kafka.committed(0.2, TRACE)
+    sink.wrote(1, 1, 0.2, TRACE)
+    sink.wrote(1, 1, 0.02)
+    const [committed, wrote] = await Promise.all([metrics.registry, sink.registry].map(openMetricsText))
+    const exemplar = '# {trace_id="0af7651916cd43dd8448eb211c80319c",span_id="b7ad6b7169203331"} 0.2 '
+    expect(committed).toContain(`tidemark_commit_duration_seconds_bucket{le="0.25",role="reduce"} 1 ${exemplar}`)
+    expect(wrote).toContain(`tidemark_flush_duration_seconds_bucket{le="0.25",role="sink"} 2 ${exemplar}`)
   })
 })

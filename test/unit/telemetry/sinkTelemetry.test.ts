@@ -32,6 +32,21 @@ function goLive(position = 0): void {
   telemetry.live(0)
 }
 
+it('tells of a partition from its assignment on, until it is that of another', async () => {
+  telemetry.assigned([0, 3])
+  telemetry.live(0)
+  const text = (await page('/metrics')).text
+  for (const [partition, live] of [
+    [0, 1],
+    [3, 0],
+  ]) {
+    expect(text).toContain(`tidemark_partition_live{partition="${partition}",role="sink"} ${live}`)
+    expect(text).toContain(`tidemark_partition_corrupt_batch_waiting{partition="${partition}",role="sink"} 0`)
+  }
+  telemetry.assigned([3])
+  expect((await page('/metrics')).text).not.toContain('partition="0"')
+})
+
 it('is ready once joined, at its position, with a database that answers', async () => {
   expect((await page('/readyz')).status).toBe(503)
   goLive()

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 import { ENDPOINTS } from '../../../src/web/endpoints.ts'
 import { openApiDocument } from '../../../src/web/openapi.ts'
 import { FORMATS } from '../../../src/web/parameters.ts'
+import { aResult, T0 } from '../results/factory.ts'
 import { aServer } from './support.ts'
 
 type Operation = {
@@ -78,6 +79,14 @@ it('an answer that lacks a field, or has one too many, is found', async () => {
   expect([validate(body), validate({ ...body, windows: [less] }), validate({ ...body, more: 1 })]).toEqual([
     ...[true, false, false],
   ])
+})
+
+it('a result may say under which span it was told, by whole ids', () => {
+  const validate = validator('/api/windows/{size}/{start}', 200, 'application/json')
+  const told = (trace: unknown) => validate({ ...aResult('10s', T0), trace })
+  const ids = { trace_id: 'c'.repeat(32), span_id: 'd'.repeat(16) }
+  expect([told(ids), validate(aResult('10s', T0))]).toEqual([true, true])
+  expect([told({ ...ids, span_id: 'd' }), told({ trace_id: ids.trace_id }), told('c')]).toEqual([false, false, false])
 })
 
 it('nothing without results differs in form', async () => {

@@ -121,6 +121,13 @@ it('a header is the last of its name, as text', () => {
   cursor.next()
   expect(found()).toEqual(['last, ü', null, '', 'nameless', 'not ascii', null])
   expect(cursor.headers().map(([name]) => name)).toEqual(headers.map(([name]) => name))
+  const byBytes = (name: string) => {
+    const bytes: number[] = []
+    for (let byte = cursor.headerByte(name, 0); byte >= 0; byte = cursor.headerByte(name, bytes.length))
+      bytes.push(byte)
+    return Buffer.from(bytes).toString()
+  }
+  expect(['a', 'b', 'ab', '', 'ü', 'c'].map(byBytes)).toEqual(found().map(value => value ?? ''))
   cursor.next()
   expect([found(), cursor.headerCount]).toEqual([[null, null, null, null, null, null], 0])
 })

@@ -51,8 +51,9 @@ it('takes the values from there, too', () => {
 })
 
 it('names spans by operation and destination', () => {
-  expect([SPAN_NAMES.send('a'), SPAN_NAMES.process('b'), SPAN_NAMES.commit('c')]).toEqual([
+  expect([SPAN_NAMES.send('a'), SPAN_NAMES.poll('b'), SPAN_NAMES.process('b'), SPAN_NAMES.commit('c')]).toEqual([
     'send a',
+    'poll b',
     'process b',
     'commit c',
   ])

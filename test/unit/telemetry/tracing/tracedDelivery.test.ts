@@ -12,7 +12,9 @@ const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
 const contextOf = (n: number) => `00-${TRACE}-${n.toString(16).padStart(16, '0')}-01`
 /** A trace of its own. */
 const OTHER = `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`
-const captureOf = (...links: string[]): CaptureTrace => ({ links, records: 7, sinceMs: 1_700_000_000_000 })
+const captureOf = (...links: string[]): CaptureTrace => ({
+  ...{ links, records: 7, sinceMs: 1_700_000_000_000, fetches: [] },
+})
 const COMMIT = { offset: 12, metadata: '' }
 const PLACE: TracedPlace = { topic: 'user-login', partition: 3, group: 'g', topicOf: ({ topic }) => `the-${topic}` }
 const record = (topic: OutputRecord['topic']): OutputRecord => ({ topic, partition: 0, key: 'k', value: '{"v":1}' })
@@ -24,9 +26,13 @@ beforeEach(() => void memory.taken())
 /** A delivery that keeps what it is given, and fails at one step. */
 class Kept implements Delivery {
   readonly sent: OutputRecord[] = []
+  context: string | null | undefined
   failing: string | null = null
   fence = async () => {}
-  begin = () => this.#step('begin')
+  begin = (_?: CaptureTrace, context?: string | null) => {
+    this.context = context
+    return this.#step('begin')
+  }
   send = async (records: readonly OutputRecord[]) => {
     this.sent.push(...records)
     await this.#step('send')
@@ -107,6 +113,33 @@ describe('a capture', () => {
     const context = `00-${traceId}-${spanId}-01`
     expect(kept.sent.map(headersOf)).toEqual([{ traceparent: context }, {}])
     expect(delivery.traceparent).toBe(context)
+    expect(kept.context).toBe(context)
+  })
+
+  it('has a span of each fetch that brought its records, of the time that it took', async () => {
+    const delivery = new TracedDelivery(new Kept(), memory.tracer, PLACE)
+    const fetches = [
+      { askedMs: 1_699_999_999_000, cameMs: 1_699_999_999_250, records: 5 },
+      { askedMs: 1_699_999_999_300, cameMs: 1_699_999_999_900, records: 2 },
+    ]
+    await deliver(delivery, { ...captureOf(contextOf(1)), fetches })
+    const spans = memory.taken()
+    const whole = named(spans, 'process user-login').spanContext()
+    const polls = spans.filter(({ name }) => name === 'poll user-login')
+    expect(polls.map(({ kind, startTime, endTime }) => [kind, startTime, endTime])).toEqual([
+      [SpanKind.CLIENT, [1_699_999_999, 0], [1_699_999_999, 250_000_000]],
+      [SpanKind.CLIENT, [1_699_999_999, 300_000_000], [1_699_999_999, 900_000_000]],
+    ])
+    for (const poll of polls) expect(poll.parentSpanContext?.spanId).toBe(whole.spanId)
+    expect(polls[0]?.attributes).toEqual({
+      'messaging.system.name': 'kafka',
+      'messaging.operation.name': 'poll',
+      'messaging.operation.type': 'receive',
+      'messaging.destination.name': 'user-login',
+      'messaging.destination.partition.id': '3',
+      'messaging.consumer.group.name': 'g',
+      'messaging.batch.message_count': 5,
+    })
   })
 
   it('that ends as rows is one span of a write', async () => {
@@ -151,6 +184,6 @@ describe('a capture', () => {
     await delivery.commit(COMMIT)
     expect(memory.taken()).toEqual([])
     expect(kept.sent).toEqual(records)
-    expect(delivery.traceparent).toBeNull()
+    expect([delivery.traceparent, kept.context]).toEqual([null, null])
   })
 })
