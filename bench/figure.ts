@@ -29,13 +29,16 @@ export const SECTIONS = [
 ] as const
 export type Section = (typeof SECTIONS)[number]
 
-/** A figure as it is printed with --json: `met` is null without a target, `ratio` is value / peer. */
+/** A figure as it is printed with --json: `met` is null without a target, `ratio` is value / peer where the value is none itself. */
 export type ToldFigure = Figure & { readonly met: boolean | null; readonly ratio: number | null }
+
+/** Units of values that are ratios themselves. */
+const RATIOS: ReadonlySet<string> = new Set(['times', 'of its rate'])
 
 export function told(figure: Figure): ToldFigure {
   const { value, target, peer } = figure
   const met = target === null ? null : 'least' in target ? value >= target.least : value <= target.most
-  return { ...figure, met, ratio: peer === null ? null : value / peer.value }
+  return { ...figure, met, ratio: peer === null || RATIOS.has(figure.unit) ? null : value / peer.value }
 }
 
 /** Whole numbers with separators; below 100 with one digit, below 10 with two. A dash for what was not measured. */

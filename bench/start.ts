@@ -11,11 +11,14 @@ const MOST_SECONDS = 1.5
 /** How long it takes from the start of an aggregator's process until it has counted something. */
 export async function measureStart(bench: Bench): Promise<Figure[]> {
   const source = await bench.sources.of(EVENTS)
+  const run = () => drain(bench.lab, source, { work: 'enriching', delivery: 'exactly-once' })
+  // A new broker makes its own topics for the first group and transaction: not what a start is about.
+  await run()
   const drains: Drain[] = []
   for (let i = 0; i < (bench.quick ? QUICK_STARTS : STARTS); i++) {
-    const run = await drain(bench.lab, source, { work: 'enriching', delivery: 'exactly-once' })
-    bench.say(`the first event was counted ${run.startSeconds.toFixed(2)} s after the start of the process`)
-    drains.push(run)
+    const started = await run()
+    bench.say(`the first event was counted ${started.startSeconds.toFixed(2)} s after the start of the process`)
+    drains.push(started)
   }
   const without = drains.map(({ startSeconds, joinSeconds }) => startSeconds - joinSeconds)
   const [all, join] = [drains.map(each => each.startSeconds), drains.map(each => each.joinSeconds)]

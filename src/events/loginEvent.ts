@@ -66,7 +66,10 @@ export class LoginEvent {
    * comes twice.
    */
   readonly members = new Int32Array(MEMBER_WIDTH * MEMBER_NAMES.length)
-  /** How many there are; -1 when the event was not read from its bytes in place, so that `fields` alone tells. */
+  /**
+   * How many there are, where the parser keeps fields; -1 when the event was not read from its bytes in place, so that
+   * `fields` alone tells.
+   */
   memberCount = -1
   /** Members with other names; each is sound JSON, however it is spelled. */
   otherMembers = 0

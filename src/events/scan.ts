@@ -27,6 +27,8 @@ const CLOSE_BRACE = 0x7d
 const SPACE = 0x20
 /** Of a short text and its quote: two words. */
 const SHORT_BYTES = 8
+/** Of more members whose names mean nothing here, learning the names would cost more than the full parser does. */
+const MOST_OTHERS = 64
 /** So many digits are a whole number that keeps its spelling. */
 const MOST_DIGITS = 15
 
@@ -37,6 +39,9 @@ const LOCALE = 4
 const APP_VERSION = 8
 const IP = 16
 const ALL_OPTIONAL = (1 << OPTIONAL_FIELDS.length) - 1
+
+/** What one partition's producers write, those of others write as well: it is learned once for all of a process. */
+const KEYS = new MemberKeys()
 
 export type ScanRules = {
   /** Bits of OPTIONAL_FIELDS that must neither be missing nor invalid. */
@@ -53,7 +58,6 @@ export type ScanRules = {
  */
 export class EventScanner {
   readonly #rules: ScanRules
-  readonly #keys = new MemberKeys()
   readonly #times = new TimeScanner()
   /** What the reader of a value has found out beside where the value ends. */
   #term: Term | null = null
@@ -73,7 +77,7 @@ export class EventScanner {
     const { view } = event
     const keeps = this.#rules.keepFields
     event.keepsFields = keeps
-    let key = this.#keys.first
+    let key = KEYS.first
     let seen = 0
     let count = 0
     let at = start + 1
@@ -82,7 +86,7 @@ export class EventScanner {
         at = skipBlanks(bytes, at)
         event.spaced = true
       }
-      const next = this.#keys.read(key, bytes, view, at, close)
+      const next = KEYS.read(key, bytes, view, at, close)
       if (next === null) return false
       key = next
       const name = at
@@ -95,7 +99,7 @@ export class EventScanner {
         if ((seen & (1 << member)) !== 0) return false
         seen |= 1 << member
         if (keeps) keep(event.members, WIDTH * count++, member, name, at, valueEnd)
-      } else event.otherMembers++
+      } else if (++event.otherMembers > MOST_OTHERS) return false
       at = valueEnd
       if ((bytes[at] as number) <= SPACE) at = skipBlanks(bytes, at)
       if (bytes[at] !== COMMA) break

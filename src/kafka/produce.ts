@@ -132,7 +132,7 @@ const DOUBTFUL_ERRORS = new Set([-1, 7, 20])
  * after an error. A transaction learns of all of a send's partitions in one request, and kafkajs's sequences, which it
  * turns over at the wrong number, are not used.
  *
- * @returns a function that sends everything, and resolves to one answer for each partition once all are written; it
+ * @returns a function that sends everything, and resolves to one answer for each batch once all are written; it
  *   rejects when a partition is unknown, refused, or not to be reached by all of the retrier's tries
  */
 export function createSendMessages(parts: SendParts): (request: SendRequest) => Promise<SendAnswer[]> {

@@ -113,18 +113,18 @@ export const COUNTING: readonly Mutation[] = [
 /** What becomes of each single event. */
 export const EVENTS: readonly Mutation[] = [
   {
-    rule: 'An enriched event waits for one capture only',
+    rule: 'An enriched event is told by one capture, and once',
     file: OUTPUTS,
-    find: '    this.#enriched = []\n    this.#letters = []\n',
-    replace: '    this.#letters = []\n',
+    find: 'taken.push(this.#enriched)',
+    replace: 'taken.push(this.#enriched, this.#enriched)',
     seeds: 300,
     expects: ['event-once'],
   },
   {
     rule: 'Dead letters are told by the capture that commits past them',
     file: OUTPUTS,
-    find: 'const taken = this.#letters.length === 0 ? this.#enriched : [...this.#enriched, ...this.#letters]',
-    replace: 'const taken = this.#enriched',
+    find: 'for (const letter of this.#letters) taken.push(letter)',
+    replace: 'if (taken.length === 0) for (const letter of this.#letters) taken.push(letter)',
     seeds: 300,
     expects: ['event-told'],
   },

@@ -52,6 +52,10 @@ describe('figures', () => {
     expect(told({ ...figure, target })).toMatchObject({ met, ratio: 0.5 })
   })
 
+  it('a ratio is not divided once more', () => {
+    expect(told({ ...figure, unit: 'times' }).ratio).toBeNull()
+  })
+
   it('what was not measured meets no target and is a dash', () => {
     expect(told({ ...figure, value: Number.NaN, target: { most: 9 } }).met).toBe(false)
     expect(numberText(Number.NaN)).toBe('–')

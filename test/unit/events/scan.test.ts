@@ -172,6 +172,12 @@ describe('is left to the full parser', () => {
     },
   )
 
+  test('more members than names are worth learning', () => {
+    const others = (count: number) => Array.from({ length: count }, (_, i) => `"k${i}":${i},`).join('')
+    const having = (count: number) => holding('locale', '"NY"').replace('{', `{${others(count)}`)
+    expect([scannedText(having(64)), scannedText(having(65))]).toEqual([true, false])
+  })
+
   test('what a setting asks for and the event has not', () => {
     const strict = new EventScanner({
       required: 1 << OPTIONAL_FIELDS.indexOf('locale'),
