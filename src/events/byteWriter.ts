@@ -116,8 +116,9 @@ export class ByteWriter {
     const length = this.length - start
     let needed = 1
     for (let rest = length >>> 6; rest > 0; rest >>>= 7) needed++
+    // Before the length is set back: an array that grew after it would leave the part behind.
+    this.reserve(LONGEST_VARINT)
     if (needed !== reserved) {
-      this.reserve(LONGEST_VARINT)
       this.bytes.copyWithin(start - reserved + needed, start, this.length)
     }
     this.length = start - reserved
