@@ -37,7 +37,10 @@ export class MemberKey {
 export class MemberKeys {
   /** Stands before the first name. */
   readonly first = new MemberKey('-')
-  readonly #known = new Terms(MAX_NAME_LENGTH, (_, name) => new MemberKey(name))
+  readonly #known = new Terms(MAX_NAME_LENGTH, (id, name) => {
+    if (id === 0) this.#unlearn()
+    return new MemberKey(name)
+  })
 
   /**
    * The name that stands at `at`.
@@ -51,6 +54,12 @@ export class MemberKeys {
     const { other } = before
     if (other !== null && stands(other, view, at, close)) return other
     return this.#learn(before, bytes, at, close)
+  }
+
+  /** The dictionary begins anew: without this, chains of names that it has forgotten would grow for ever. */
+  #unlearn(): void {
+    this.first.next = null
+    this.first.other = null
   }
 
   #learn(before: MemberKey, bytes: Uint8Array, at: number, close: number): MemberKey | null {

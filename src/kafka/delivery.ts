@@ -44,6 +44,7 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
   let epoch: Epoch | null = null
   let unused: Transaction | null = null
   let context: Traceparent | null = null
+  let closed = false
 
   const discard = () => {
     const old = epoch
@@ -77,7 +78,9 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
         await producer.connect()
         // The first transaction() sends InitProducerId, which bumps the epoch and ends an owner's open transaction, and
         // repeats it while that one is being ended. It is used by the first begin().
-        unused = await producer.transaction()
+        const first = await producer.transaction()
+        if (closed) throw new TidemarkError('fenced', `${transactionalId} was closed meanwhile`)
+        unused = first
         epoch = { producer, transaction: null }
       } catch (cause) {
         await producer.disconnect().catch(() => {})
@@ -108,7 +111,10 @@ export function createTransactionalDelivery(options: TransactionalDeliveryOption
         kafkaWatch()?.transaction('committed')
         kafkaWatch()?.committed((performance.now() - sentAt) / 1_000, context)
       }),
-    close: async () => await discard(),
+    close: async () => {
+      closed = true
+      await discard()
+    },
   }
 }
 

@@ -121,8 +121,11 @@ const lives = new WeakMap<ProducerIdentity, ProducerLife>()
 const SEQUENCES = 2 ** 31
 const NO_SEQUENCE = -1
 const DEFAULT_TIMEOUT_MS = 30_000
-/** Errors with which a batch may have been written all the same: unknown, timed out, too few replicas after the append. */
-const DOUBTFUL_ERRORS = new Set([-1, 7, 20])
+/**
+ * Errors with which a batch may have been written all the same: unknown, timed out, too few replicas, or the leader gone
+ * (3, 6, 56), each after the append.
+ */
+const DOUBTFUL_ERRORS = new Set([-1, 3, 6, 7, 20, 56])
 
 /**
  * How kafkajs sends messages (`producer/sendMessages.js`), but for what goes wrong there. kafkajs chooses the partitions of

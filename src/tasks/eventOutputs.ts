@@ -121,8 +121,7 @@ export class EventOutputs {
   /** @param now when it failed, epoch milliseconds */
   rejected(batch: RecordBatch, code: DeadLetterCode, now: number): void {
     const { keyBytes, keyStart, keyEnd, valueBytes, valueStart, valueEnd } = batch
-    // Copied: what waits must not hold on to whole fetches.
-    const key = keyStart < 0 ? null : keyBytes.slice(keyStart, keyEnd)
+    const key = keyStart < 0 ? null : copyOf(keyBytes.subarray(keyStart, keyEnd))
     const value = valueStart < 0 ? null : valueBytes.subarray(valueStart, valueEnd)
     this.#letter(key, value, copied(batch), this.#reasons(code, batch.offset, batch.timestamp, now))
   }
@@ -170,7 +169,7 @@ export class EventOutputs {
     const bare = ownBytes + around > deadLetterMaxBytes
     const room = deadLetterMaxBytes - ownBytes - (bare ? 0 : around)
     const whole = originalValue?.length ?? 0
-    const value = originalValue === null ? null : originalValue.slice(0, Math.min(whole, room))
+    const value = originalValue === null ? null : copyOf(originalValue.subarray(0, Math.min(whole, room)))
     const headers: RecordHeader[] = [...(bare ? [] : originalHeaders), ...reasons]
     if (bare || whole > room) headers.push(['value.bytes', String(whole)])
     const key = bare ? null : originalKey
@@ -219,7 +218,12 @@ function spliced(
 }
 
 function copied(batch: RecordBatch): RecordHeader[] {
-  return batch.headers().map(([name, value]) => [name, value instanceof Uint8Array ? value.slice() : value])
+  return batch.headers().map(([name, value]) => [name, value instanceof Uint8Array ? copyOf(value) : value])
+}
+
+/** What waits must not hold on to whole fetches, and a Buffer's own `slice` would share its memory. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes)
 }
 
 /** At least what the headers come to in a record. */

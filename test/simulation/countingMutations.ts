@@ -24,7 +24,7 @@ export const COUNTING: readonly Mutation[] = [
     find: 'for (const part of parts) sum += part.through - part.from',
     replace: 'sum += parts.length',
     seeds: 1000,
-    expects: ['no-two-truths', 'corrected-is-news', 'coverage'],
+    expects: ['no-two-truths', 'corrected-is-news', 'coverage', 'rollup-sums'],
   },
   {
     rule: 'Sub-chunks that overlap are admitted in the coverage',

@@ -45,16 +45,20 @@ export class Writer {
     this.#bytes[this.#length++] = value
   }
 
+  /** Here and below room comes first: growing puts another array in the place of this one. */
   int16(value: number): void {
-    this.#length = this.#bytes.writeInt16BE(value, this.skip(2))
+    const at = this.skip(2)
+    this.#bytes.writeInt16BE(value, at)
   }
 
   int32(value: number): void {
-    this.#length = this.#bytes.writeInt32BE(value, this.skip(4))
+    const at = this.skip(4)
+    this.#bytes.writeInt32BE(value, at)
   }
 
   int64(value: bigint): void {
-    this.#length = this.#bytes.writeBigInt64BE(value, this.skip(8))
+    const at = this.skip(8)
+    this.#bytes.writeBigInt64BE(value, at)
   }
 
   int32At(at: number, value: number): void {

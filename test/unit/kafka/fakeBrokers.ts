@@ -6,7 +6,19 @@ import { PackedSlice } from '../../../src/kafka/wire/packedSlice.ts'
 const { KafkaJSConnectionClosedError } = createRequire(import.meta.url)('kafkajs/src/errors.js')
 
 /** What happens to a request: it or its answer is lost with the connection, or one partition refuses it. */
-export type Fault = 'lost request' | 'lost answer' | { readonly refuse: string; readonly errorCode: number } | null
+export type Fault =
+  | 'lost request'
+  | 'lost answer'
+  | {
+      readonly refuse: string
+      readonly errorCode: number
+      /** Whether it has been written before: a leader may be gone while it waits for its replicas. */
+      readonly appended?: boolean
+    }
+  | null
+
+/** Timed out, and too few replicas: both say so after the append. */
+const SAID_AFTER_APPEND = new Set([7, 20])
 
 const NOT_LEADER = 6
 const OUT_OF_ORDER = 45
@@ -78,8 +90,7 @@ export class FakeBrokers implements ProduceCluster {
     const answers = named.map(part => {
       if (this.#leaders.get(part.topic)?.[part.partition] !== nodeId) return refusal(part.partition, NOT_LEADER)
       if (fault !== null && typeof fault === 'object' && fault.refuse === part.name) {
-        // Timed out, or too few replicas: it has been written all the same.
-        if (fault.errorCode === 7 || fault.errorCode === 20) this.#append(part)
+        if (fault.appended === true || SAID_AFTER_APPEND.has(fault.errorCode)) this.#append(part)
         return refusal(part.partition, fault.errorCode)
       }
       return this.#append(part)

@@ -138,6 +138,15 @@ describe('sequences', () => {
     expect(brokers.requests).toMatchObject([{ sequences: [-1], producerId: undefined, producerEpoch: undefined }])
   })
 
+  it.each([3, 6, 7, 20, 56])('of a batch that was answered with %i, and then given up, go to no other', async code => {
+    const brokers = new FakeBrokers({ t: [0] })
+    const { send } = sender(brokers)
+    brokers.faults.push({ refuse: 't/0', errorCode: code, appended: true }, { refuse: 't/0', errorCode: 29 })
+    await expect(send(request(to(0, 'a')))).rejects.toThrow()
+    await expect(send(request(to(0, 'b')))).rejects.toThrow()
+    expect(brokers.logs()).toEqual({ 't/0': ['a'] })
+  })
+
   it('count records by partition, also over refused batches', async () => {
     const brokers = new FakeBrokers({ t: [0, 0] })
     const { send } = sender(brokers)
@@ -254,6 +263,11 @@ it('whatever is lost, refused or moved: every message is written once, in order'
     { weight: 3, arbitrary: fc.constant(null) },
     fc.constantFrom('lost answer' as const, 'lost request' as const),
     fc.record({ refuse: fc.constantFrom('t/0', 't/1', 't/2', 't/3'), errorCode: fc.constantFrom(6, 7, 20, 5) }),
+    fc.record({
+      refuse: fc.constantFrom('t/0', 't/1', 't/2', 't/3'),
+      errorCode: fc.constantFrom(3, 6, 56),
+      appended: fc.constant(true),
+    }),
   )
   const move = fc.tuple(fc.nat(3), fc.integer({ min: -1, max: 2 }))
   await fc.assert(

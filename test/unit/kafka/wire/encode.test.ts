@@ -1,7 +1,12 @@
 import { createRequire } from 'node:module'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encodeProduceRequest, type WireMessage, writeRecordBatch } from '../../../../src/kafka/wire/encode.ts'
+import {
+  encodeProduceRequest,
+  produceRequestBytes,
+  type WireMessage,
+  writeRecordBatch,
+} from '../../../../src/kafka/wire/encode.ts'
 import { readRecordBatches } from '../../../../src/kafka/wire/recordBatches.ts'
 import { WireRecords } from '../../../../src/kafka/wire/records.ts'
 import { varintBytes, Writer } from '../../../../src/kafka/wire/writer.ts'
@@ -126,4 +131,17 @@ it('a batch that outgrows the buffer goes on in a larger one', () => {
   const bytes = written(Array.from({ length: 30 }, () => ({ value })))
   const found = readRecordBatches(bytes, 0, [], { maxBatchBytes: 1e7 })
   expect([found.count, found.corrupt]).toEqual([30, null])
+})
+
+it('a request is whole wherever in it the buffer comes to its end', () => {
+  for (let size = 400; size < 4_000; size += 7) {
+    const value = 'x'.repeat(size)
+    const partitions = [0, 1, 2, 3].map(partition => ({ partition, messages: [{ key: null, value }] }))
+    const request = { acks: -1, timeout: 1_000, topicData: [{ topic: 't', partitions }] }
+    const writer = new Writer(256 + produceRequestBytes(request))
+    writer.skip(256)
+    encodeProduceRequest(request, 0, writer)
+    const found = Buffer.from(writer.view()).toString('latin1').split(value).length - 1
+    expect(found, String(size)).toBe(4)
+  }
 })
