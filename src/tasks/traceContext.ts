@@ -10,8 +10,8 @@ export type Traceparent = string
 export const TRACEPARENT_HEADER = 'traceparent'
 const CLOUD_EVENT_HEADER = 'ce_traceparent'
 
-/** A span links to this many contexts at most: as many as SDKs keep unless told otherwise. */
-export const MAX_LINKS = 128
+/** A span links to this many contexts at most: each is read, kept and exported, and SDKs keep 128 unless told otherwise. */
+export const MAX_LINKS = 64
 /** A capture tells of so many fetches at most, those that came first: a span each. */
 export const MAX_FETCHES = 16
 /** Records of a capture whose headers are looked at: where most carry contexts that nobody sampled, all would cost too much. */
