@@ -12,6 +12,10 @@ export type Stream = {
   readonly waiting: FetchedBatch[]
   /** When its reader was last told that a fetch had brought nothing; `performance.now()`. */
   toldBareAt: number
+  /** Since when fetches bring nothing of it though its log goes on, or since it was asked for alone; null while they do. */
+  leftOutSince: number | null
+  /** Whether its log goes on at `ahead`, as far as anyone has told: a fetch of it is answered at once then. */
+  goesOn: boolean
 }
 
 /** A batch that was handed on; to be given back by `done`. */
@@ -21,7 +25,8 @@ export type Taken = { readonly stream: Stream; readonly batch: FetchedBatch }
 const MOST_WAITING = 2
 /**
  * Bytes that may be fetched and not read, over all partitions: two fetches, one that is read and one that comes
- * meanwhile. A batch holds the response that brought it in memory, so that several times as much may be resident.
+ * meanwhile. What is under way is not counted, so that each broker but one may add a fetch more. A batch holds the
+ * response that brought it in memory, so that several times as much may be resident.
  */
 const MOST_BYTES = 4 * 1024 * 1024
 /**
@@ -29,6 +34,11 @@ const MOST_BYTES = 4 * 1024 * 1024
  * time.
  */
 const TELL_BARE_MS = 250
+/**
+ * A fetch brings at least one batch, however large, but only of the partition that the broker takes first. Where batches
+ * are larger than what a fetch may bring of a partition, all others are left out, by chance for as long as it wants.
+ */
+const LEFT_OUT_MS = 5_000
 
 /**
  * What a consumer has fetched ahead of its readers, who alone say where reading goes on. An offset to fetch from is a
@@ -68,7 +78,8 @@ export class FetchFlow {
   seek(lane: number, offset: number): void {
     const before = this.#streams.get(lane)
     if (before !== undefined) this.#empty(before)
-    this.#streams.set(lane, { lane, ahead: offset, waiting: [], toldBareAt: Number.NEGATIVE_INFINITY })
+    const toldBareAt = Number.NEGATIVE_INFINITY
+    this.#streams.set(lane, { lane, ahead: offset, waiting: [], toldBareAt, leftOutSince: null, goesOn: true })
     this.notify()
   }
 
@@ -93,11 +104,31 @@ export class FetchFlow {
   }
 
   /**
-   * Whether one fetch of so many bytes may now be made of all of these. All or none: a fetch that left out a partition
-   * only because it is full would wait for those that have nothing, while that one runs dry.
+   * Which of a broker's partitions its next fetch is to be made of: as a rule of all, also if it waits for the full ones.
+   * A fetch that left those out would wait for partitions that have nothing, while the full ones run dry. It is made
+   * without them if one that is read to its end so far goes on: its answer comes at once, and it may be the one that
+   * makes progress while the full ones are held back. One that was left out for long is asked for alone.
    */
+  askedTogether(all: readonly Stream[]): readonly Stream[] {
+    const open = all.filter(isOpen)
+    const since = Math.min(...open.map(({ leftOutSince }) => leftOutSince ?? Number.POSITIVE_INFINITY))
+    const alone = open.find(({ leftOutSince }) => leftOutSince === since)
+    if (alone !== undefined && performance.now() - since >= LEFT_OUT_MS) return [alone]
+    return open.some(({ waiting, goesOn }) => waiting.length === 0 && goesOn) ? open : all
+  }
+
+  /** A fetch of these is made. */
+  asked(streams: readonly Stream[]): void {
+    const [alone] = streams
+    if (streams.length === 1 && alone !== undefined && alone.leftOutSince !== null) {
+      alone.leftOutSince = performance.now()
+      alone.goesOn = false
+    }
+  }
+
+  /** Whether one fetch of so many bytes may now be made of all of these. */
   hasRoom(streams: readonly Stream[], fetchBytes: number): boolean {
-    if (streams.some(({ ahead, waiting }) => ahead === null || waiting.length >= MOST_WAITING)) return false
+    if (!streams.every(isOpen)) return false
     if (this.#bytes > 0 && this.#bytes + fetchBytes > MOST_BYTES) this.#dropPaused()
     return this.#bytes === 0 || this.#bytes + fetchBytes <= MOST_BYTES
   }
@@ -105,15 +136,21 @@ export class FetchFlow {
   /** Takes in what a fetch has brought of a partition, or drops it when it was sought elsewhere meanwhile. */
   arrived(stream: Stream, batch: FetchedBatch): void {
     if (!this.isCurrent(stream) || Number(batch.fetchedOffset) !== stream.ahead) return
+    const now = performance.now()
     if (batch.isBare) {
+      // Since it brought nothing even when it was asked for alone, only what comes tells more.
+      if (!batch.isStalled || stream.leftOutSince === null) stream.goesOn = batch.isStalled
+      stream.leftOutSince = batch.isStalled ? (stream.leftOutSince ?? now) : null
       // Another batch is there to go on with, or there is nothing to tell.
       if (stream.waiting.length > 0 || this.#busy.has(stream.lane) || !batch.isStalled) return
-      const now = performance.now()
       if (now - stream.toldBareAt < TELL_BARE_MS) return
       stream.toldBareAt = now
       stream.ahead = null
     } else {
-      stream.ahead = batch.claimedEnd
+      const end = batch.claimedEnd
+      stream.ahead = end
+      stream.leftOutSince = null
+      stream.goesOn = end === null || end < Number(batch.highWatermark)
     }
     stream.waiting.push(batch)
     this.#bytes += batch.bytes.length
@@ -174,21 +211,30 @@ export class FetchFlow {
     const next = stream.waiting[0]
     if (next !== undefined && Number(next.fetchedOffset) === position) return
     if (next === undefined && stream.ahead === position) return
-    this.#empty(stream)
-    stream.ahead = position
+    this.#askAnew(stream, position)
   }
 
   #dropPaused(): void {
     for (const stream of this.#streams.values()) {
       const next = stream.waiting[0]
       if (next === undefined || !this.#paused.has(stream.lane)) continue
-      this.#empty(stream)
-      stream.ahead = Number(next.fetchedOffset)
+      this.#askAnew(stream, Number(next.fetchedOffset))
     }
+  }
+
+  #askAnew(stream: Stream, offset: number): void {
+    this.#empty(stream)
+    // Null after what tells nothing of the log behind it.
+    if (stream.ahead !== null) stream.goesOn = true
+    stream.ahead = offset
   }
 
   #empty(stream: Stream): void {
     for (const { bytes } of stream.waiting) this.#bytes -= bytes.length
     stream.waiting.length = 0
   }
+}
+
+function isOpen({ ahead, waiting }: Stream): boolean {
+  return ahead !== null && waiting.length < MOST_WAITING
 }

@@ -1,4 +1,4 @@
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type { Cluster } from 'kafkajs'
 import type { FetchFlow, Stream, Taken } from './fetchFlow.ts'
 import type { Lanes } from './lanes.ts'
@@ -21,6 +21,10 @@ export type FetchLoopOptions = {
 type PartitionMetadata = ReturnType<Cluster['findTopicPartitionMetadata']>
 type FetchResponse = { readonly responses: readonly { topicName: string; partitions: FetchedPartition[] }[] }
 
+/** One broker is away, or silent; the others are asked on. Where none answers, heartbeats fail too and end the loop. */
+const AWAY: ReadonlySet<unknown> = new Set(['KafkaJSConnectionError', 'KafkaJSRequestTimeoutError'])
+const AWAY_WAIT_MS = 1_000
+
 /**
  * Takes the place of kafkajs's fetch manager, which asks for more only when all that one fetch brought is processed.
  * Here the next fetch is under way meanwhile, one at each broker, as far ahead as the flow has room. What fails goes
@@ -28,12 +32,15 @@ type FetchResponse = { readonly responses: readonly { topicName: string; partiti
  */
 export class FetchLoop implements FetchManager {
   readonly #options: FetchLoopOptions
-  /** Brokers at which a fetch is under way. */
+  /** Brokers at which a fetch is under way, or that are left alone for a moment. */
   readonly #asked = new Set<string>()
   readonly #reading = new Set<Promise<void>>()
   readonly #leaders = new WeakMap<PartitionMetadata, Map<number, string>>()
   /** Those that the assignment was checked against. */
   #checked: readonly PartitionMetadata[] = []
+  #refreshing = false
+  /** Whether metadata have to be asked for, whatever their age. */
+  #isStale = false
   #fetchError: { readonly cause: unknown } | null = null
   #fatal: { readonly cause: unknown } | null = null
   #running = false
@@ -47,6 +54,7 @@ export class FetchLoop implements FetchManager {
   async start(): Promise<void> {
     this.#running = true
     this.#fatal = null
+    this.#fetchError = null
     this.#checked = []
     const ended = Promise.all([this.#ask(), this.#give()]).then(() => Promise.all(this.#reading))
     this.#ended = ended
@@ -87,12 +95,38 @@ export class FetchLoop implements FetchManager {
       const failed = this.#fetchError
       this.#fetchError = null
       if (failed !== null) throw failed.cause
-      await group.cluster.refreshMetadataIfNecessary()
+      this.#refresh()
       this.#checkAssignment()
       this.#fetchAll()
     } catch (error) {
       if (this.#running) await group.recoverFromFetch(error)
     }
+  }
+
+  /** Beside the loop: a broker that does not answer would hold up all fetches, heartbeats, and a stop. */
+  #refresh(): void {
+    if (this.#refreshing) return
+    this.#refreshing = true
+    const { cluster } = this.#options.group
+    const refreshed = this.#isStale ? cluster.refreshMetadata() : cluster.refreshMetadataIfNecessary()
+    this.#isStale = false
+    const settled = refreshed.catch(cause => this.#failed(cause))
+    void settled.then(() => {
+      this.#refreshing = false
+    })
+  }
+
+  /**
+   * Resolves once whoever failed may be asked again. The loop's next turn hands kafkajs the error, unless one broker alone
+   * is the reason: its partitions may have moved, which metadata tell.
+   */
+  async #failed(cause: unknown): Promise<void> {
+    if (!AWAY.has((cause as Partial<Error> | null)?.name)) {
+      this.#fetchError = { cause }
+      return
+    }
+    this.#isStale = true
+    await sleep(AWAY_WAIT_MS, undefined, { ref: false })
   }
 
   /** New partitions are told by metadata, which change as a whole. */
@@ -106,11 +140,14 @@ export class FetchLoop implements FetchManager {
 
   #fetchAll(): void {
     const { flow, group } = this.#options
-    for (const [nodeId, streams] of this.#byLeader(flow.flowing())) {
-      if (this.#asked.has(nodeId) || !flow.hasRoom(streams, group.maxBytes)) continue
+    for (const [nodeId, all] of this.#byLeader(flow.flowing())) {
+      if (this.#asked.has(nodeId)) continue
+      const streams = flow.askedTogether(all)
+      if (!flow.hasRoom(streams, group.maxBytes)) continue
+      flow.asked(streams)
       this.#asked.add(nodeId)
-      const fetched = this.#fetch(nodeId, streams).catch(cause => {
-        if (!this.#isOutdated(cause, streams)) this.#fetchError = { cause }
+      const fetched = this.#fetch(nodeId, streams).catch(async cause => {
+        if (!this.#isOutdated(cause, streams)) await this.#failed(cause)
       })
       void fetched.then(() => {
         this.#asked.delete(nodeId)
@@ -119,13 +156,13 @@ export class FetchLoop implements FetchManager {
     }
   }
 
-  /** An offset out of range says nothing once its partition was sought elsewhere. */
+  /** An offset out of range says nothing once its partition was sought elsewhere, nor once all were that were asked for. */
   #isOutdated(cause: unknown, streams: readonly Stream[]): boolean {
     const { name, topic = '', partition = -1 } = cause as { name?: string; topic?: string; partition?: number }
     if (name !== 'KafkaJSOffsetOutOfRange') return false
     const lane = this.#options.lanes.laneOf(topic, partition)
     const stream = streams.find(asked => asked.lane === lane)
-    return stream !== undefined && !this.#options.flow.isCurrent(stream)
+    return (stream === undefined ? streams : [stream]).every(asked => !this.#options.flow.isCurrent(asked))
   }
 
   /** Partitions without a leader wait until the metadata know one. */

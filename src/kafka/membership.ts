@@ -27,6 +27,8 @@ type Place = {
   corruptTries: number
   /** Since when nothing has come of a log that goes on; null while something does. */
   stalledSinceMs: number | null
+  /** When nothing came last, or when the wait ended that followed; of no account while `stalledSinceMs` is null. */
+  stalledAtMs: number
   /** True while we hold the partition paused, because of a batch that cannot be read. */
   isWaiting: boolean
 }
@@ -52,6 +54,8 @@ const CORRUPT_WAIT_MS = 30_000
 /** A fetch without room for a partition's next batch is repeated in this time: kafkajs mixes the order, so its turn comes. */
 const STALL_RETRY_MS = 20
 const STALL_LIMIT_MS = 60_000
+/** After this time without a fetch of it (a limit on reading, a broker that was away) a stall begins anew. */
+const STALL_GAP_MS = 30_000
 const STOP_LIMIT_MS = 10_000
 
 /** One process's place in a consumer group that reads one or several topics: assignment epochs, delivery, fenced commits. */
@@ -115,7 +119,7 @@ class GroupMember implements Group {
     const held = this.#assignment
     if (!held?.places.has(partition)) return
     const before = held.places.get(partition)
-    held.places.set(partition, { offset, corruptTries: 0, stalledSinceMs: null, isWaiting: false })
+    held.places.set(partition, { offset, corruptTries: 0, stalledSinceMs: null, stalledAtMs: 0, isWaiting: false })
     this.#flow.seek(partition, offset)
     if (before?.isWaiting && !held.paused.has(partition)) this.#flow.resume(partition)
   }
@@ -260,10 +264,12 @@ class GroupMember implements Group {
   /** A batch whose length is damaged looks as if it were cut off, to us and to the broker: time tells them apart. */
   #stalled(held: Assignment, partition: number, fetched: FetchedBatch, place: Place): void {
     const now = performance.now()
-    place.stalledSinceMs ??= now
+    if (place.stalledSinceMs === null || now - place.stalledAtMs > STALL_GAP_MS) place.stalledSinceMs = now
+    place.stalledAtMs = now
     const stalledMs = now - place.stalledSinceMs
     if (stalledMs >= (this.#options.stallLimitMs ?? STALL_LIMIT_MS)) {
       const reason = `nothing of it has come for ${Math.round(stalledMs / 1000)} s, though the log goes on`
+      place.stalledAtMs += CORRUPT_WAIT_MS
       this.#waitAt(held, partition, place, CORRUPT_WAIT_MS)
       const corrupt = { from: place.offset, to: null, reason, bytes: fetched.bytes }
       this.#options.onCorrupt(held.epoch, partition, corrupt)

@@ -1,10 +1,11 @@
 import { createRequire } from 'node:module'
+import type { Socket } from 'node:net'
 import type { Broker, Cluster } from 'kafkajs'
 import { invariant } from '../errors.ts'
 import { mendProducer } from './producerPatches.ts'
 import { kafkaWatch } from './watch.ts'
 import { FetchedBatch, FetchedBytes } from './wire/fetchedBatch.ts'
-import { ResponseReader } from './wire/responseReader.ts'
+import { noResponse, ResponseReader } from './wire/responseReader.ts'
 
 /**
  * kafkajs 2.2.4 with its mends. It has been frozen since 2023, so each mend is pinned to that version and says what
@@ -100,6 +101,22 @@ export function scheduleCheckPendingRequests(this: RequestQueue): void {
   )
 }
 
+type OpenSocket = (options: { readonly onData: (chunk: Buffer) => void }) => Pick<Socket, 'writableEnded'>
+
+/**
+ * kafkajs ends a connection by closing its own half and may then connect anew, while the broker still answers on the old
+ * one: nobody waits for that any more, and it would be taken for the beginning of the new connection's first response.
+ */
+export function dropLateBytes(open: OpenSocket): OpenSocket {
+  return options => {
+    const onData = (chunk: Buffer) => {
+      if (!socket.writableEnded) options.onData(chunk)
+    }
+    const socket = open({ ...options, onData })
+    return socket
+  }
+}
+
 type Connection = {
   readonly socket: { destroy(error: Error): void }
   readonly authHandlers: { onSuccess(raw: Buffer): void } | null
@@ -110,6 +127,9 @@ type Connection = {
 }
 
 const readers = new WeakMap<Connection['socket'], ResponseReader>()
+
+/** Every response begins with it, but for the raw ones of a sign-in, which may be empty. */
+const CORRELATION_ID_BYTES = 4
 
 /**
  * kafkajs keeps all chunks of a response until it is whole, so that a connection needs a new buffer for each; and what
@@ -127,7 +147,8 @@ export function processData(this: Connection, chunk: Buffer): void {
   try {
     reader.take(chunk, response => {
       if (this.authHandlers !== null) return this.authHandlers.onSuccess(withLength(response))
-      const [correlationId, payload] = [response.readInt32BE(0), response.subarray(4)]
+      if (response.length < CORRELATION_ID_BYTES) throw noResponse(response.length)
+      const [correlationId, payload] = [response.readInt32BE(0), response.subarray(CORRELATION_ID_BYTES)]
       requestQueue.fulfillRequest({ size: response.length, correlationId, payload })
     })
   } catch (error) {
@@ -315,6 +336,7 @@ function mend(): typeof import('kafkajs') {
       return { decode, parse: isolateRefusals(parse) }
     })
     replaceModule('kafkajs/src/consumer/runner.js', fetchByHook)
+    replaceModule('kafkajs/src/network/socket.js', dropLateBytes)
     const connection = load('kafkajs/src/network/connection.js') as { prototype: { processData: unknown } }
     connection.prototype.processData = processData
     const groupClass = load('kafkajs/src/consumer/consumerGroup.js') as { prototype: GroupPrototype }

@@ -1,12 +1,15 @@
 const LENGTH_BYTES = 4
-/** A response begins with its correlation id. */
-const LEAST_BYTES = 4
 /** What a length alone makes us set aside; more only as it comes, for what says it may be no broker's. */
 const MOST_AHEAD_BYTES = 16 * 1024 * 1024
 
+/** The error of a connection that has brought a length that nothing it was asked for can have. */
+export function noResponse(length: number): Error {
+  return new Error(`a response of ${length} bytes: the other end is no Kafka broker`)
+}
+
 /**
- * Puts responses together out of what a connection brings: each is its length (int32) and as many bytes. Bytes are
- * copied once, to where they stay, so that a connection can read into one buffer again and again.
+ * Puts responses together out of what a connection brings: each is its length (int32) and as many bytes, none of
+ * them for an empty token of a sign-in. Bytes are copied once, to where they stay, so that a connection can read into one buffer again and again.
  */
 export class ResponseReader {
   readonly #length = Buffer.alloc(LENGTH_BYTES)
@@ -18,7 +21,7 @@ export class ResponseReader {
   /**
    * @param chunk is free for other use afterwards
    * @param onResponse called for each response that is whole with this chunk, without its length
-   * @throws Error when a length is none of a response
+   * @throws Error when a length is negative, and what `onResponse` throws; nothing is to be taken after either
    */
   take(chunk: Uint8Array, onResponse: (response: Buffer) => void): void {
     for (let at = 0; at < chunk.length; ) {
@@ -37,7 +40,7 @@ export class ResponseReader {
     this.#lengthFilled += count
     if (this.#lengthFilled < LENGTH_BYTES) return count
     this.#size = this.#length.readInt32BE(0)
-    if (this.#size < LEAST_BYTES) throw new Error(`a response of ${this.#size} bytes: the other end is no Kafka broker`)
+    if (this.#size < 0) throw noResponse(this.#size)
     this.#body = Buffer.allocUnsafe(Math.min(this.#size, MOST_AHEAD_BYTES))
     this.#filled = 0
     return count

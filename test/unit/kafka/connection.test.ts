@@ -32,8 +32,9 @@ afterEach(async () => {
 async function connected(
   count: number,
   answer: (correlationId: number, socket: Socket) => void,
+  serverOptions: { readonly allowHalfOpen?: boolean } = {},
 ): Promise<Connection[]> {
-  const server = createServer(socket => {
+  const server = createServer(serverOptions, socket => {
     socket.on('error', () => {})
     let received = Buffer.alloc(0)
     socket.on('data', chunk => {
@@ -100,9 +101,31 @@ describe('a connection', () => {
     expect((await ask(connection)).toString()).toBe('x'.repeat(1_000))
   })
 
+  it('takes nothing that comes on the one before, whose other half is open still', async () => {
+    const sockets: Socket[] = []
+    const answer = (id: number, socket: Socket) => {
+      if (!sockets.includes(socket)) sockets.push(socket)
+      const [old] = sockets
+      if (socket === old || old === undefined) return socket.write(response(id, 3, 'a'))
+      // Half of an answer that nobody waits for.
+      old.write(response(id, 8, 'b').subarray(0, 8))
+      return setTimeout(() => socket.write(response(id, 3, 'c')), 50)
+    }
+    const [connection] = (await connected(1, answer, { allowHalfOpen: true })) as [Connection]
+    expect((await ask(connection)).toString()).toBe('aaa')
+    await connection.disconnect()
+    await connection.connect()
+    expect((await ask(connection)).toString()).toBe('ccc')
+    expect(sockets).toHaveLength(2)
+    for (const socket of sockets) socket.destroy()
+  })
+
   it('to something that is no broker ends with a reason', async () => {
     const [connection] = (await connected(1, (_id, socket) => socket.write(Buffer.alloc(20, 0xff)))) as [Connection]
     await expect(ask(connection)).rejects.toThrow('a response of -1 bytes: the other end is no Kafka broker')
+    const short = Buffer.from([0, 0, 0, 3, 1, 2, 3])
+    const [other] = (await connected(1, (_id, socket) => socket.write(short))) as [Connection]
+    await expect(ask(other)).rejects.toThrow('a response of 3 bytes: the other end is no Kafka broker')
   })
 
   it('that signs in is handed what comes, with its length where it is a response', async () => {
@@ -117,7 +140,9 @@ describe('a connection', () => {
     const whole = response(7, 3, 'y')
     connection.processData(whole.subarray(0, 6))
     connection.processData(whole.subarray(6))
-    expect(raw).toEqual([Buffer.from('token'), whole])
+    // Brokers without SaslAuthenticate accept credentials with an empty token.
+    connection.processData(Buffer.alloc(4))
+    expect(raw).toEqual([Buffer.from('token'), whole, Buffer.alloc(4)])
     connection.authHandlers = null
   })
 })

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { FetchFlow, type Stream, type Taken } from '../../../src/kafka/fetchFlow.ts'
 import { FetchedBatch, FetchedBytes } from '../../../src/kafka/wire/fetchedBatch.ts'
 import { SEED } from '../support.ts'
@@ -141,6 +141,41 @@ describe('what is fetched ahead', () => {
     expect([atEnd.take(), streamOf(atEnd).ahead]).toEqual([null, END])
   })
 
+  it('is asked for without full partitions only while another has nothing and its log goes on', () => {
+    const flow = opened(0, 1)
+    const [full, other] = [streamOf(flow, 0), streamOf(flow, 1)]
+    const all = [full, other]
+    for (const from of [0, 4]) flow.arrived(full, fetched(from, 2))
+    // Where nobody has looked yet, its log may go on.
+    expect(flow.askedTogether(all)).toEqual([other])
+    flow.arrived(other, fetched(0, 19))
+    expect(flow.askedTogether(all)).toEqual(all)
+    const last = flow.take()
+    expect(last?.stream).toBe(full)
+    const taken = flow.take()
+    expect(flow.askedTogether([other])).toEqual([other])
+    flow.arrived(full, fetched(8, 2))
+    expect([taken?.stream, flow.askedTogether(all)]).toEqual([other, [other]])
+    flow.arrived(other, fetched(38, 1))
+    giveBack(flow, taken, 38)
+    giveBack(flow, flow.take(), END)
+    expect([other.ahead, other.waiting, flow.askedTogether(all)]).toEqual([END, [], all])
+    flow.seek(1, END)
+    const ended = streamOf(flow, 1)
+    expect(flow.askedTogether([full, ended])).toEqual([ended])
+    flow.arrived(ended, fetched(END, 0))
+    expect(flow.askedTogether([full, ended])).toEqual([full, ended])
+    // A guess that was wrong is fetched anew, whatever it said.
+    flow.arrived(full, fetched(12, 2))
+    const wrong = fetched(END - 2, 1)
+    flow.seek(1, END - 2)
+    const again = streamOf(flow, 1)
+    flow.arrived(again, wrong)
+    expect([again.ahead, flow.askedTogether([full, again])]).toEqual([END, [full, again]])
+    giveBack(flow, flow.take(), END - 1)
+    expect([again.ahead, flow.askedTogether([full, again])]).toEqual([END - 1, [again]])
+  })
+
   it('of several partitions is handed on in turn', () => {
     const flow = opened(0, 1, 2)
     for (const stream of flow.flowing()) for (const from of [0, 2]) flow.arrived(stream, fetched(from, 1))
@@ -160,6 +195,85 @@ describe('what is fetched ahead', () => {
     await waiting
     await flow.changed(changes)
     await flow.changed(flow.changes, 1)
+  })
+})
+
+describe('a partition that fetches leave out', () => {
+  const LEFT_OUT_MS = 5_000
+  afterEach(() => void vi.useRealTimers())
+
+  function leftOut() {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    const flow = opened(0, 1, 2)
+    const all = [0, 1, 2].map(lane => streamOf(flow, lane)) as [Stream, Stream, Stream]
+    const tell = () => {
+      for (let taken = flow.take(); taken !== null; taken = flow.take()) giveBack(flow, taken, 0)
+    }
+    return { flow, all, tell }
+  }
+
+  it('is asked for alone after a time, the one that was left out longest first, and each in its turn', () => {
+    const { flow, all, tell } = leftOut()
+    const [first, second] = all
+    flow.arrived(second, fetched(0, 0))
+    vi.advanceTimersByTime(1)
+    flow.arrived(first, fetched(0, 0))
+    tell()
+    vi.advanceTimersByTime(LEFT_OUT_MS - 2)
+    expect(flow.askedTogether(all)).toEqual(all)
+    vi.advanceTimersByTime(2)
+    // Until the fetch is made there was none.
+    expect([flow.askedTogether(all), flow.askedTogether(all)]).toEqual([[second], [second]])
+    flow.asked([second])
+    expect(flow.askedTogether(all)).toEqual([first])
+    flow.asked([first])
+    expect(flow.askedTogether(all)).toEqual(all)
+  })
+
+  it('is no longer once something of it came, or it is sought elsewhere, or its log ends there', () => {
+    const { flow, all, tell } = leftOut()
+    const [first, second, third] = all
+    flow.seek(2, END)
+    for (const stream of [first, second]) flow.arrived(stream, fetched(0, 0))
+    flow.arrived(streamOf(flow, 2), fetched(END, 0))
+    flow.arrived(third, fetched(0, 0))
+    tell()
+    flow.arrived(first, fetched(0, 1))
+    flow.seek(1, 6)
+    vi.advanceTimersByTime(2 * LEFT_OUT_MS)
+    const now = [0, 1, 2].map(lane => streamOf(flow, lane))
+    expect(flow.askedTogether(now)).toEqual(now)
+  })
+
+  it('and brings nothing when it is asked for alone does not have the full ones left out', () => {
+    const { flow, all, tell } = leftOut()
+    const [full, damaged] = all
+    flow.arrived(damaged, fetched(0, 0))
+    tell()
+    for (const from of [0, 2]) flow.arrived(full, fetched(from, 1))
+    expect(flow.askedTogether([full, damaged])).toEqual([damaged])
+    flow.asked([damaged])
+    flow.pause(0)
+    for (let times = 0; times < 3; times++) {
+      vi.advanceTimersByTime(1_000)
+      flow.arrived(damaged, fetched(0, 0))
+      tell()
+      expect([damaged.ahead, flow.askedTogether([full, damaged])]).toEqual([0, [full, damaged]])
+    }
+    flow.arrived(damaged, fetched(0, 1))
+    flow.take()
+    expect(flow.askedTogether([full, damaged])).toEqual([damaged])
+  })
+
+  it('is not asked for while it has no room, so that the others go on', () => {
+    const { flow, all } = leftOut()
+    const [first, second] = all
+    for (const from of [0, 2]) flow.arrived(first, fetched(from, 1))
+    flow.arrived(first, fetched(4, 0))
+    flow.arrived(second, fetched(0, 0))
+    vi.advanceTimersByTime(LEFT_OUT_MS)
+    // What was told of the second is not read yet: where it goes on is unknown.
+    expect([second.ahead, flow.askedTogether(all)]).toEqual([null, [all[2]]])
   })
 })
 

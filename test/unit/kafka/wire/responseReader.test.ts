@@ -26,7 +26,7 @@ function read(bytes: Buffer, lengths: readonly number[]): Buffer[] {
 
 describe('responses', () => {
   it('are those that were sent, however they are cut, and stay as they are', () => {
-    const body = fc.uint8Array({ minLength: 4, maxLength: 60 }).map(array => Buffer.from(array))
+    const body = fc.uint8Array({ maxLength: 60 }).map(array => Buffer.from(array))
     const lengths = fc.array(fc.integer({ min: 1, max: 150 }), { minLength: 1, maxLength: 5 })
     fc.assert(
       fc.property(fc.array(body, { maxLength: 8 }), lengths, (bodies, cuts) => {
@@ -42,9 +42,8 @@ describe('responses', () => {
     expect([found?.equals(body), String(after)]).toEqual([true, 'next'])
   })
 
-  it('of a length that no response has are an error; one that is only announced takes up little', () => {
+  it('of a negative length are an error; one that is only announced takes up little', () => {
     const reader = new ResponseReader()
-    expect(() => new ResponseReader().take(framed(Buffer.from('abc')), () => {})).toThrow('a response of 3 bytes')
     expect(() => new ResponseReader().take(Buffer.alloc(4, 0xff), () => {})).toThrow('a response of -1 bytes')
     const before = process.memoryUsage().arrayBuffers
     // As a web server answers.
