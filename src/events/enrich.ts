@@ -3,6 +3,7 @@ import { ADDED_FIELDS, UNKNOWN } from './fields.ts'
 import { createHourReader, dayPartOf } from './hours.ts'
 import { createIsoText } from './isoText.ts'
 import { localeKindOf } from './locale.ts'
+import { MEMBER_NAMES } from './loginEvent.ts'
 import type { JsonObject, LoginEvent } from './parse.ts'
 import { createPlaceReader, type GeoLookup, type PlaceReader } from './place.ts'
 import { versionCategory } from './version.ts'
@@ -37,16 +38,7 @@ export type EnrichedEvent = {
 export type EnrichedText = (event: LoginEvent, processedMs: number, maxBytes: number) => EnrichedEvent
 
 /** The fields of every enriched record: the contract's. */
-export const ENRICHED_FIELDS: readonly string[] = [
-  'user_id',
-  'timestamp',
-  'device_type',
-  'device_id',
-  'locale',
-  'app_version',
-  'ip',
-  ...ADDED_FIELDS,
-]
+export const ENRICHED_FIELDS: readonly string[] = MEMBER_NAMES
 
 /**
  * Fields of one event as JSON, each with its name and a comma behind it (`"locale":"NY",`), in the order of
