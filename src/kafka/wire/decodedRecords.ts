@@ -35,14 +35,8 @@ export class DecodedRecords implements RecordBatch {
   valueStart = -1
   valueEnd = -1
   headerCount = 0
-  readonly header = (name: string): string | null => {
-    const value = this.headers().findLast(([found]) => found === name)?.[1] ?? null
-    return value === null ? null : Buffer.from(value).toString()
-  }
-  readonly headerByte = (name: string, index: number): number => {
-    const value = this.headers().findLast(([found]) => found === name)?.[1] ?? ''
-    return Buffer.from(value)[index] ?? -1
-  }
+  readonly header = (name: string): string | null => this.#lastHeader(name)?.toString() ?? null
+  readonly headerByte = (name: string, index: number): number => this.#lastHeader(name)?.[index] ?? -1
   readonly #decode: DecodeBlock
   readonly #blocks: RecordBlock[]
   #records: readonly DecodedRecord[] = []
@@ -89,6 +83,11 @@ export class DecodedRecords implements RecordBatch {
     return Object.entries(this.#headers).flatMap(([name, value]) =>
       (value === null || Buffer.isBuffer(value) ? [value] : value).map((each): RecordHeader => [name, each]),
     )
+  }
+
+  #lastHeader(name: string): Buffer | null {
+    const value = this.headers().findLast(([found]) => found === name)?.[1] ?? null
+    return value === null ? null : Buffer.from(value)
   }
 
   #show({ offset, timestamp, key, value, headers }: DecodedRecord): void {
