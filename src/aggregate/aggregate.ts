@@ -74,11 +74,11 @@ export class Aggregate {
     if ((missing | invalid) !== 0) this.addQuality(missing, invalid)
   }
 
-  /** Counts an event's fields that were missing or invalid, bit sets of field numbers, as `add` does. */
-  addQuality(missing: number, invalid: number): void {
+  /** Counts the fields that were missing or invalid, bit sets of field numbers, in so many events, as `add` does. */
+  addQuality(missing: number, invalid: number, events = 1): void {
     for (let i = 0; i < this.missing.length; i++) {
-      if ((missing >> i) & 1) this.missing[i]!++
-      if ((invalid >> i) & 1) this.invalid[i]!++
+      if ((missing >> i) & 1) this.missing[i]! += events
+      if ((invalid >> i) & 1) this.invalid[i]! += events
     }
   }
 

@@ -1,9 +1,13 @@
+import type { EventSlice } from '../events/eventSlice.ts'
 import { UNKNOWN } from '../events/fields.ts'
 import type { LoginEvent } from '../events/loginEvent.ts'
 import type { Term } from '../events/term.ts'
 import { Aggregate, type AggregateLimits } from './aggregate.ts'
 import { hashAscii, hashText } from './hash.ts'
 import { TermCounts } from './termCounts.ts'
+
+/** The place of the event in a row of a slice: a country and, derived, a region. */
+export type PlaceOfRow = (row: number) => Term
 
 /**
  * Counts login events into an aggregate, without an object or a text of their own: the same as adding one after the other
@@ -34,6 +38,11 @@ export class EventCounts {
     return this.#aggregate
   }
 
+  /** Users with a greater hash need not be added any more. */
+  get ceiling(): number {
+    return this.#aggregate.users.ceiling
+  }
+
   /** Users followed one by one; cheaper than asking the aggregate. */
   get users(): number {
     return this.#aggregate.users.size
@@ -47,10 +56,34 @@ export class EventCounts {
     this.#locales.add(event.localeTerm)
     this.#versions.add(event.version)
     this.#places.add(place)
-    const { users } = aggregate
+    this.#login(event)
+    if ((event.missing | event.invalid) !== 0) aggregate.addQuality(event.missing, event.invalid)
+  }
+
+  /**
+   * Adds the events of rows [first, end), which the slice has just counted in a run.
+   * @param placeOf the place of the event in a row
+   * @param event is filled again and again
+   */
+  addRun(slice: EventSlice, first: number, end: number, placeOf: PlaceOfRow, event: LoginEvent): void {
+    const aggregate = this.#aggregate
+    aggregate.count += end - first
+    slice.takeTerms(0, this.#devices)
+    slice.takeTerms(1, this.#locales)
+    slice.takeTerms(2, this.#versions)
+    slice.takeMissing((missing, events) => aggregate.addQuality(missing, 0, events))
+    for (let row = first; row < end; row++) this.#places.add(placeOf(row))
+    const users = slice.runUsers
+    for (let i = 0; i < users; i++) {
+      slice.read(slice.runUserRow(i), event)
+      this.#login(event)
+    }
+  }
+
+  #login(event: LoginEvent): void {
+    const { users } = this.#aggregate
     const row = users.login(event)
     if (row >= 0 && isDeviceKnown(event)) users.addDevice(row, deviceHash(event))
-    if ((event.missing | event.invalid) !== 0) aggregate.addQuality(event.missing, event.invalid)
   }
 }
 

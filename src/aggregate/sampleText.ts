@@ -50,7 +50,8 @@ export class SampleWriter {
     const most = HASH_BYTES + 1 + 2 * LONGEST_NUMBER * (1 + intervalCount) + DEVICE_BYTES * deviceCount
     if (this.#at + most > this.#bytes.length) this.#grow(most)
     const bytes = this.#bytes
-    const low = hash % TWO_32
+    // The same as the remainder of 2^32, which takes ten times as long.
+    const low = hash >>> 0
     const high = (hash - low) / TWO_32
     let at = this.#at
     for (let shift = 0; shift < 32; shift += 8) bytes[at++] = low >>> shift

@@ -25,10 +25,10 @@ export class TermCounts {
     this.#derived = derived
   }
 
-  add(term: Term): void {
+  add(term: Term, count = 1): void {
     const slot = term.id & this.#mask
-    if (this.#terms[slot] === term) this.#counts[slot]! += 1
-    else this.#begin(term)
+    if (this.#terms[slot] === term) this.#counts[slot]! += count
+    else this.#begin(term, count)
   }
 
   /** Adds all that waits to the counters. */
@@ -36,7 +36,7 @@ export class TermCounts {
     for (let slot = 0; slot < this.#terms.length; slot++) this.#foldSlot(slot)
   }
 
-  #begin(term: Term): void {
+  #begin(term: Term, count: number): void {
     let slot = term.id & this.#mask
     while (this.#terms[slot] !== null && this.#terms[slot]?.id !== term.id && this.#terms.length < MAX_SLOTS) {
       this.#grow()
@@ -44,7 +44,7 @@ export class TermCounts {
     }
     this.#foldSlot(slot)
     this.#terms[slot] = term
-    this.#counts[slot] = 1
+    this.#counts[slot] = count
   }
 
   #foldSlot(slot: number): void {

@@ -3,14 +3,18 @@ import { SampleReader, SampleWriter } from './sampleText.ts'
 import { joinInterval } from './sessions.ts'
 import { addDevice, emptyUserRecord, type UserRecord } from './userRecord.ts'
 
-/** A user's numbers stand in a row of `#rows`: hash, logins, first and last login, and a device's hash or NO_DEVICE. */
-const ROW = 5
-const LOGINS = 1
-const FIRST = 2
-const LAST = 3
-const DEVICE = 4
+/** A user's numbers stand in a row of `#rows`: logins, first and last login, and a device's hash or NO_DEVICE. */
+const ROW = 4
+const LOGINS = 0
+const FIRST = 1
+const LAST = 2
+const DEVICE = 3
 const NO_DEVICE = -1
 const FIRST_CAPACITY = 16
+/** How much more room is made at once: a sample of many users is soon as large as it gets. */
+const GROWTH = 4
+/** Of the limit, about how many users are left once there were twice as many. */
+const TRIMMED_TO = 1.1
 
 /** A user's hash by hashText53, and when the user logged in, epoch milliseconds. */
 export type Login = { readonly userHash: number; readonly timeMs: number }
@@ -30,12 +34,13 @@ export class UserSample {
   readonly limit: number
   readonly gapMs: number
   #size = 0
+  /** The user of each row, by themselves: a search reads nothing else, and they can be sorted. */
+  #hashes = new Float64Array(FIRST_CAPACITY)
   #rows = new Float64Array(ROW * FIRST_CAPACITY)
   /** As long as there are rows. */
   readonly #more: (More | undefined)[] = []
   /** A hash table of open addressing: 1 + the row's number, 0 where there is none. Its size is a power of two. */
   #slots = new Int32Array(2 * FIRST_CAPACITY)
-  /** The greatest hash that may be kept; infinite while no user has been left out. */
   #ceiling = Number.POSITIVE_INFINITY
   /** Rows may be beyond the ceiling or the limit. */
   #loose = false
@@ -58,6 +63,14 @@ export class UserSample {
   /** Whether there have been more users than are kept. */
   get overflow(): boolean {
     return this.#ceiling !== Number.POSITIVE_INFINITY || this.#size > this.limit
+  }
+
+  /**
+   * The greatest hash that may be kept; infinite while no user has been left out. It only ever falls: of a user whose hash
+   * was above it once, `login` does nothing, so that whoever has many logins need not call it for them.
+   */
+  get ceiling(): number {
+    return this.#ceiling
   }
 
   /** Counts a login; `deviceId` is null when it is not known. */
@@ -105,13 +118,10 @@ export class UserSample {
 
   /** The stored form, the same for the same users; null when there are none. */
   toText(): string | null {
-    this.#settle()
+    const sorted = this.#settle() ?? this.#sortedHashes()
     if (this.#size === 0) return null
-    const hashes = this.#hashes().sort()
-    let baseMs = Number.POSITIVE_INFINITY
-    for (const user of this.users()) baseMs = Math.min(baseMs, user.intervals[0] as number)
-    const writer = new SampleWriter(this.#size, this.overflow, baseMs)
-    for (const hash of hashes) writer.write(this.#load(this.#find(hash)))
+    const writer = new SampleWriter(this.#size, this.overflow, this.#firstLogin())
+    for (let i = 0; i < this.#size; i++) writer.write(this.#load(this.#find(sorted[i] as number)))
     return writer.text()
   }
 
@@ -189,7 +199,7 @@ export class UserSample {
     const { devices, intervals } = record
     const at = row * ROW
     const rows = this.#rows
-    record.hash = rows[at] as number
+    record.hash = this.#hashes[row] as number
     record.logins = rows[at + LOGINS] as number
     const more = this.#more[row]
     intervals[0] = rows[at + FIRST] as number
@@ -213,26 +223,26 @@ export class UserSample {
   /** The row of the user with this hash; -1 when there is none. */
   #find(hash: number): number {
     const slots = this.#slots
-    const rows = this.#rows
+    const hashes = this.#hashes
     const mask = slots.length - 1
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const row = (slots[slot] as number) - 1
-      if (row < 0 || rows[row * ROW] === hash) return row
+      if (row < 0 || hashes[row] === hash) return row
     }
   }
 
   /** A new user's row, without logins yet; -1 when it turns out that they are beyond what is kept. */
   #insert(hash: number, first: number, last: number): number {
     if (this.#size === 2 * this.limit) {
-      this.#settle()
+      this.#trim()
       if (hash > this.#ceiling) return -1
     }
-    if (this.#size * ROW === this.#rows.length) this.#grow()
+    if (this.#size === this.#hashes.length) this.#grow()
     const row = this.#size++
     if (this.#size > this.limit) this.#loose = true
     const rows = this.#rows
     const at = row * ROW
-    rows[at] = hash
+    this.#hashes[row] = hash
     rows[at + LOGINS] = 0
     rows[at + FIRST] = first
     rows[at + LAST] = last
@@ -251,9 +261,12 @@ export class UserSample {
   }
 
   #grow(): void {
-    const capacity = Math.min((2 * this.#rows.length) / ROW, Math.max(2 * this.limit, FIRST_CAPACITY))
+    const capacity = Math.min(GROWTH * this.#size, Math.max(2 * this.limit, FIRST_CAPACITY))
+    const hashes = new Float64Array(capacity)
     const rows = new Float64Array(ROW * capacity)
+    hashes.set(this.#hashes)
     rows.set(this.#rows)
+    this.#hashes = hashes
     this.#rows = rows
     this.#placeAll(2 ** Math.ceil(Math.log2(2 * capacity)))
   }
@@ -261,13 +274,23 @@ export class UserSample {
   #placeAll(slots: number): void {
     if (slots === this.#slots.length) this.#slots.fill(0)
     else this.#slots = new Int32Array(slots)
-    for (let row = 0; row < this.#size; row++) this.#place(this.#rows[row * ROW] as number, row)
+    for (let row = 0; row < this.#size; row++) this.#place(this.#hashes[row] as number, row)
   }
 
-  #hashes(): Float64Array {
-    const hashes = new Float64Array(this.#size)
-    for (let row = 0; row < this.#size; row++) hashes[row] = this.#rows[row * ROW] as number
-    return hashes
+  /** Of numbers that are not negative the order is that of their bits, and those are sorted in less than half the time. */
+  #sortedHashes(): Float64Array {
+    const bits = new BigUint64Array(this.#hashes.buffer, 0, this.#size).slice().sort()
+    return new Float64Array(bits.buffer)
+  }
+
+  /** The least first login of all users. */
+  #firstLogin(): number {
+    let least = Number.POSITIVE_INFINITY
+    for (let row = 0; row < this.#size; row++) {
+      const first = this.#more[row]?.intervals[0] ?? (this.#rows[row * ROW + FIRST] as number)
+      if (first < least) least = first
+    }
+    return least
   }
 
   /** Another part has left out users past this hash: what is known of such a user here is not whole. */
@@ -277,24 +300,59 @@ export class UserSample {
     this.#loose = true
   }
 
-  /** Lets go of users beyond the limit and the ceiling. */
-  #settle(): void {
-    if (!this.#loose) return
+  /**
+   * Lets go of users beyond the limit and the ceiling.
+   * @returns the hashes in ascending order, first of those kept, if that was needed to tell them; else null
+   */
+  #settle(): Float64Array | null {
+    if (!this.#loose) return null
     this.#loose = false
-    if (this.#size > this.limit) {
-      const last = this.#hashes().sort()[this.limit - 1] as number
-      if (last < this.#ceiling) this.#ceiling = last
-    }
-    const rows = this.#rows
+    const sorted = this.#size > this.limit ? this.#sortedHashes() : null
+    const last = sorted === null ? this.#ceiling : (sorted[this.limit - 1] as number)
+    if (last < this.#ceiling) this.#ceiling = last
+    this.#dropAboveCeiling()
+    return sorted
+  }
+
+  /**
+   * Makes room: the ceiling may as well be somewhat higher than the last hash that will be kept in the end. Hashes being as
+   * good as random, it is known without sorting them about where that lies; where they are not, `settle` tells.
+   */
+  #trim(): void {
+    const hashes = this.#hashes
+    let greatest = 0
+    for (let row = 0; row < this.#size; row++) greatest = Math.max(greatest, hashes[row] as number)
+    const guess = (greatest * TRIMMED_TO * this.limit) / this.#size
+    let below = 0
+    for (let row = 0; row < this.#size; row++) below += Number((hashes[row] as number) <= guess)
+    const isGood = below >= this.limit && below <= TRIMMED_TO * TRIMMED_TO * this.limit && guess < this.#ceiling
+    if (isGood) {
+      this.#ceiling = guess
+      this.#dropAboveCeiling()
+    } else this.#settle()
+  }
+
+  #dropAboveCeiling(): void {
+    const [hashes, ceiling] = [this.#hashes, this.#ceiling]
     let kept = 0
     for (let row = 0; row < this.#size; row++) {
-      const at = row * ROW
-      if ((rows[at] as number) > this.#ceiling) continue
-      for (let i = 0; i < ROW; i++) rows[kept * ROW + i] = rows[at + i] as number
-      this.#more[kept++] = this.#more[row]
+      const hash = hashes[row] as number
+      if (hash > ceiling) continue
+      if (kept < row) {
+        hashes[kept] = hash
+        this.#moveRow(row, kept)
+      }
+      kept++
     }
     this.#size = kept
     this.#more.length = kept
     this.#placeAll(this.#slots.length)
+  }
+
+  /** What is known of the user in a row, to a row before it. */
+  #moveRow(from: number, to: number): void {
+    const rows = this.#rows
+    for (let i = 0; i < ROW; i++) rows[to * ROW + i] = rows[from * ROW + i] as number
+    this.#more[to] = this.#more[from]
   }
 }

@@ -16,3 +16,6 @@ export class Term {
     this.derived = derived
   }
 }
+
+/** Counts terms. */
+export type TermCounter = { add(term: Term, count: number): void }

@@ -1,7 +1,7 @@
 import type { GeoPlace } from '../events/place.ts'
 import { placeTermOf } from '../events/placeTerms.ts'
 import type { Term } from '../events/term.ts'
-import { reservedShare } from './reserved.ts'
+import { type ReservedShare, reservedShare } from './reserved.ts'
 
 /** The search tree of a MaxMind database: nodes of two records each, from the start of the file. */
 export type MmdbTree = {
@@ -15,24 +15,31 @@ export type MmdbTree = {
 
 const BLOCKS = 1 << 16
 const BLOCK_BITS = 16
+/** Addresses in a block, and what is left of an address within its block. */
+const BLOCK_SIZE = 1 << 16
+const REST = BLOCK_SIZE - 1
 const NOWHERE_FOUND = -1
+/** What stands for all places beyond those that have a number; no honest database has a tenth as many. */
+const UNNUMBERED = 0xffff
 
 /**
  * The places of IPv4 addresses, in a form of its own: of each /16 block either the one place of all its addresses, or its
  * ranges in ascending order. A block is worked out from the tree when it is asked for first, so that nothing is to be
- * waited for at the start; from then on a search costs no more for a million addresses than for one. The places of all
- * blocks come to at most a few MB.
+ * waited for at the start: about a microsecond a block, since events that come from all over the world ask for all of them
+ * soon. From then on a search costs about the same for a million addresses as for one. The places of all blocks come to at
+ * most a few MB.
  */
 export class Ipv4Places {
   readonly #tree: MmdbTree
+  /** Its node for the first of all IPv4 addresses. */
+  readonly #root: number
   readonly #search: (ip: string) => GeoPlace
   /** By block: 0 while it is not known, 1 + the number of its place, or -1 - the number of its list of ranges. */
   readonly #blocks = new Int32Array(BLOCKS)
   /** Where the list with that number begins; it ends where the next begins. */
   readonly #lists: number[] = [0]
-  /** Of each range, the first address within its block, and the number of its place. */
-  #firsts = new Uint16Array(1024)
-  #places = new Int32Array(1024)
+  /** Of each range, in the upper half the first address within its block, in the lower half the number of its place. */
+  #ranges = new Uint32Array(1024)
   #size = 0
   readonly #terms: Term[] = []
   readonly #numbers = new Map<Term, number>()
@@ -43,6 +50,7 @@ export class Ipv4Places {
   constructor(tree: MmdbTree, search: (ip: string) => GeoPlace) {
     this.#tree = tree
     this.#search = search
+    this.#root = this.#findRoot()
   }
 
   /** @param address 32 bits, with a sign or without */
@@ -50,29 +58,32 @@ export class Ipv4Places {
     const block = address >>> BLOCK_BITS
     let found = this.#blocks[block] as number
     if (found === 0) found = this.#workOut(block)
-    if (found > 0) return this.#terms[found - 1] as Term
-    const firsts = this.#firsts
-    const rest = address & (BLOCKS - 1)
-    let low = this.#lists[-1 - found] as number
-    let high = (this.#lists[-found] as number) - 1
+    const place = found > 0 ? found - 1 : this.#placeIn(-1 - found, address & REST)
+    return place === UNNUMBERED ? placeTermOf(this.#search(textOf(address))) : (this.#terms[place] as Term)
+  }
+
+  /** The number of the place of an address in a block with a list of ranges. */
+  #placeIn(list: number, rest: number): number {
+    const ranges = this.#ranges
+    let low = this.#lists[list] as number
+    let high = (this.#lists[list + 1] as number) - 1
     while (low < high) {
       const middle = (low + high + 1) >>> 1
-      if ((firsts[middle] as number) <= rest) low = middle
+      if ((ranges[middle] as number) >>> BLOCK_BITS <= rest) low = middle
       else high = middle - 1
     }
-    return this.#terms[this.#places[low] as number] as Term
+    return (ranges[low] as number) & UNNUMBERED
   }
 
   #workOut(block: number): number {
-    const network = block * BLOCKS
     const from = this.#size
-    let node = this.#root()
-    for (let bit = 31; bit >= BLOCK_BITS && this.#isNode(node); bit--) node = this.#child(node, (network >>> bit) & 1)
-    this.#walk(node, network, BLOCK_BITS)
+    let node = this.#root
+    for (let bit = BLOCK_BITS - 1; bit >= 0 && this.#isNode(node); bit--) node = this.#child(node, (block >>> bit) & 1)
+    this.#walk(node, block, 0, BLOCK_SIZE, 'some')
     if (this.#size === from + 1) {
       // The same place everywhere: no list is needed.
       this.#size = from
-      this.#blocks[block] = 1 + (this.#places[from] as number)
+      this.#blocks[block] = 1 + ((this.#ranges[from] as number) & UNNUMBERED)
     } else {
       this.#blocks[block] = -this.#lists.length
       this.#lists.push(this.#size)
@@ -80,35 +91,35 @@ export class Ipv4Places {
     return this.#blocks[block] as number
   }
 
-  /** Notes the ranges of a network of that many leading bits, which the record `node` leads to. */
-  #walk(node: number, network: number, bits: number): void {
-    const reserved = reservedShare(network, bits)
-    if (reserved === 'all' || (bits === 32 && this.#isNode(node))) this.#note(network, NOWHERE_FOUND)
-    else if (!this.#isNode(node) && reserved === 'none') this.#note(network, node)
+  /**
+   * Notes the ranges of a network of that many addresses from `first` on in a block, which the record `node` leads to.
+   * @param around how much is reserved of the network around it: nearly always nothing, and then no more is asked
+   */
+  #walk(node: number, block: number, first: number, size: number, around: ReservedShare): void {
+    const reserved = around === 'some' ? reservedShare(block * BLOCK_SIZE + first, leadingBitsOf(size)) : around
+    const isNode = this.#isNode(node)
+    if (reserved === 'all' || (isNode && size === 1)) this.#note(block, first, NOWHERE_FOUND)
+    else if (!isNode && reserved === 'none') this.#note(block, first, node)
     else {
-      const isLeaf = !this.#isNode(node)
-      this.#walk(isLeaf ? node : this.#child(node, 0), network, bits + 1)
-      this.#walk(isLeaf ? node : this.#child(node, 1), network + 2 ** (31 - bits), bits + 1)
+      const half = size >>> 1
+      this.#walk(isNode ? this.#child(node, 0) : node, block, first, half, reserved)
+      this.#walk(isNode ? this.#child(node, 1) : node, block, first + half, half, reserved)
     }
   }
 
-  #note(network: number, record: number): void {
-    const place = this.#placeOf(network, record)
-    const first = network & (BLOCKS - 1)
-    if (first !== 0 && this.#places[this.#size - 1] === place) return
-    if (this.#size === this.#firsts.length) this.#grow()
-    this.#firsts[this.#size] = first
-    this.#places[this.#size++] = place
+  #note(block: number, first: number, record: number): void {
+    const place = this.#byRecord.get(record) ?? this.#placeOf(block, first, record)
+    if (first !== 0 && ((this.#ranges[this.#size - 1] as number) & UNNUMBERED) === place) return
+    if (this.#size === this.#ranges.length) this.#grow()
+    this.#ranges[this.#size++] = first * BLOCK_SIZE + place
   }
 
-  #placeOf(network: number, record: number): number {
-    let number = this.#byRecord.get(record)
-    if (number === undefined) {
-      // Of reserved networks the search tells by itself that they are nowhere.
-      const octets = [network >>> 24, (network >>> 16) & 255, (network >>> 8) & 255, network & 255]
-      number = this.#numberOf(placeTermOf(this.#search(record === NOWHERE_FOUND ? '0.0.0.0' : octets.join('.'))))
-      this.#byRecord.set(record, number)
-    }
+  /** The number of the place that a record leads to which is met for the first time, at that address. */
+  #placeOf(block: number, first: number, record: number): number {
+    // Of reserved networks the search tells by itself that they are nowhere.
+    const ip = record === NOWHERE_FOUND ? '0.0.0.0' : textOf(block * BLOCK_SIZE + first)
+    const number = this.#numberOf(placeTermOf(this.#search(ip)))
+    this.#byRecord.set(record, number)
     return number
   }
 
@@ -116,6 +127,7 @@ export class Ipv4Places {
     let number = this.#numbers.get(term)
     if (number === undefined) {
       number = this.#terms.length
+      if (number === UNNUMBERED) return UNNUMBERED
       this.#terms.push(term)
       this.#numbers.set(term, number)
     }
@@ -123,14 +135,12 @@ export class Ipv4Places {
   }
 
   #grow(): void {
-    const [firsts, places] = [new Uint16Array(2 * this.#size), new Int32Array(2 * this.#size)]
-    firsts.set(this.#firsts)
-    places.set(this.#places)
-    this.#firsts = firsts
-    this.#places = places
+    const ranges = new Uint32Array(2 * this.#size)
+    ranges.set(this.#ranges)
+    this.#ranges = ranges
   }
 
-  #root(): number {
+  #findRoot(): number {
     let node = 0
     if (this.#tree.ipVersion === 4) return node
     for (let i = 0; i < 96 && this.#isNode(node); i++) node = this.#child(node, 0)
@@ -145,11 +155,26 @@ export class Ipv4Places {
   /** A node's record for a bit. What lies beyond the file reads as 0, and every walk ends at 32 bits. */
   #child(node: number, bit: number): number {
     const { bytes, recordBits } = this.#tree
-    const at = (node * recordBits) / 4
-    const byte = (i: number) => bytes[at + i] ?? 0
-    const word = (i: number) => byte(i) * 0x1_0000 + byte(i + 1) * 0x100 + byte(i + 2)
-    if (recordBits === 24) return word(bit === 0 ? 0 : 3)
-    if (recordBits === 32) return bit === 0 ? word(0) * 0x100 + byte(3) : word(4) * 0x100 + byte(7)
-    return bit === 0 ? (byte(3) >>> 4) * 0x100_0000 + word(0) : (byte(3) & 0x0f) * 0x100_0000 + word(4)
+    if (recordBits === 24) return bytes24(bytes, node * 6 + 3 * bit)
+    if (recordBits === 32)
+      return bytes24(bytes, node * 8 + 4 * bit) * 0x100 + ((bytes[node * 8 + 4 * bit + 3] ?? 0) & 255)
+    const shared = bytes[node * 7 + 3] ?? 0
+    if (bit === 0) return (shared >>> 4) * 0x100_0000 + bytes24(bytes, node * 7)
+    return (shared & 0x0f) * 0x100_0000 + bytes24(bytes, node * 7 + 4)
   }
+}
+
+function bytes24(bytes: Uint8Array, at: number): number {
+  // What is undefined counts as 0 here.
+  return ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number)
+}
+
+/** Of a network of so many addresses, a power of two. */
+function leadingBitsOf(size: number): number {
+  return Math.clz32(size) + 1
+}
+
+/** @param address 32 bits, with a sign or without */
+function textOf(address: number): string {
+  return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`
 }

@@ -58,8 +58,11 @@ const RANGES_V4 = NETWORKS_V4.map(network => {
   return { first: ((a * 256 + b) * 256 + c) * 256 + d, size: 2 ** (32 - Number(prefix)) }
 })
 
+/** How much of a network lies in no country. */
+export type ReservedShare = 'all' | 'some' | 'none'
+
 /** How much of an IPv4 network lies in no country: its first address as an unsigned 32-bit number, its leading bits. */
-export function reservedShare(network: number, bits: number): 'all' | 'some' | 'none' {
+export function reservedShare(network: number, bits: number): ReservedShare {
   const end = network + 2 ** (32 - bits)
   for (const { first, size } of RANGES_V4) {
     // Networks lie side by side or one inside the other.

@@ -1,15 +1,15 @@
 import type { Aggregate } from '../aggregate/aggregate.ts'
 import { invariant, TidemarkError } from '../errors.ts'
 import type { RejectionCode } from '../events/codes.ts'
-import { createEventParser, type EventParser, emptyEvent } from '../events/parse.ts'
-import { placeOfEvent } from '../events/placeTerms.ts'
+import { EventSlice } from '../events/eventSlice.ts'
 import type { Totals } from '../results/result.ts'
 import { addGap, type Gap } from '../windows/gaps.ts'
 import { closedThrough, windowIndexOf } from '../windows/windows.ts'
-import { encodeAggregateCommit } from './aggregateCommit.ts'
 import { type AggregateStart, type AggregateTaskSettings, chunkStart, startOf } from './aggregateStart.ts'
+import { commitOf, type Prefix, partialRecord, progressOf } from './aggregateStatements.ts'
 import { EventOutputs } from './eventOutputs.ts'
-import { copyTotals, encodeMessage, type ProgressMessage, totalsSince } from './messages.ts'
+import { EventReader, NO_ROW } from './eventReader.ts'
+import { copyTotals, type ProgressMessage, totalsSince } from './messages.ts'
 import { OpenWindow } from './openWindow.ts'
 import { OpenWindows } from './openWindows.ts'
 import { ProgressTeller } from './progressTeller.ts'
@@ -35,8 +35,7 @@ const NOTICES_PER_CAPTURE = 5
 export class AggregateTask implements Task {
   readonly #settings: AggregateTaskSettings
   readonly #partition: number
-  readonly #parse: EventParser
-  readonly #event = emptyEvent()
+  readonly #reader: EventReader
 
   #position: number
   /** X: everything below it is told and committed. Records below it are replayed with the outputs muted. */
@@ -74,10 +73,11 @@ export class AggregateTask implements Task {
   /** Null while tracing is off. */
   readonly #traces: TraceIntake | null
 
-  constructor(settings: AggregateTaskSettings, partition: number, start: AggregateStart) {
+  /** @param slice for the events of all partitions, one batch at a time */
+  constructor(settings: AggregateTaskSettings, partition: number, start: AggregateStart, slice: EventSlice) {
     this.#settings = settings
     this.#partition = partition
-    this.#parse = createEventParser(settings, settings.outputs.enriched !== null)
+    this.#reader = new EventReader(settings, slice)
     this.#windows = new OpenWindows(settings.windowSizeMs, settings.allowedLatenessMs)
     this.#outputs = new EventOutputs(settings.outputs, partition)
     this.#teller = new ProgressTeller(settings, partition)
@@ -140,16 +140,14 @@ export class AggregateTask implements Task {
   }
 
   process(batch: RecordBatch, now: number): void {
-    while (batch.next()) {
-      const offset = batch.offset
-      if (offset < this.#position) continue
-      this.#reach(offset)
-      this.#record(batch, offset, now)
-      this.#position = offset + 1
-      this.#processed++
+    const { slice } = this.#reader
+    for (;;) {
+      if (batch.fill(slice)) this.#takeSlice(batch, slice, now)
+      else if (batch.next()) this.#take(batch, NO_ROW, batch.offset, batch.timestamp, now)
+      else break
     }
     // A fetch is not to be held on to until the next one comes.
-    this.#event.release()
+    this.#reader.event.release()
     this.skipTo(batch.nextOffset)
   }
 
@@ -227,6 +225,51 @@ export class AggregateTask implements Task {
     this.#first.push({ records, progress: this.#progress(0, null), commit: this.#commit() })
   }
 
+  #takeSlice(batch: RecordBatch, slice: EventSlice, now: number): void {
+    for (let row = 0; row < slice.size; ) {
+      const offset = slice.offset(row)
+      // Where events are asked for nothing but what they count, those of one window are counted together.
+      const next = this.#reader.asksRecords || offset < batch.baseOffset ? row : this.#countRun(slice, row, offset)
+      if (next === row) {
+        if (offset >= batch.baseOffset) this.#take(batch, row, offset, slice.timestamp(row), now)
+        row++
+      } else row = next
+    }
+  }
+
+  /** Counts the events from the row on that are simply more of the window counted last; returns the row behind them. */
+  #countRun(slice: EventSlice, row: number, offset: number): number {
+    if (offset < this.#position) return row
+    this.#reach(offset)
+    const window = this.#windows.last
+    const { maxFutureSkewMs: skewMs, allowedLatenessMs } = this.#settings
+    // Its own events move the clock to its end at most: the window stays open.
+    if (window === null || window.endMs + allowedLatenessMs <= this.#clock) return row
+    const told = offset < this.#committed
+    const limit = told ? Math.min(this.#committed, this.#chunkEnd) : this.#chunkEnd
+    const { startMs, endMs, ceiling } = window
+    const end = slice.countRun(row, { limit, startMs, endMs, skewMs, ceiling }, this.#clock)
+    if (end === row) return row
+    this.#clock = slice.runClock
+    this.#pendingPartialBytes += window.countRun(slice, row, end, this.#reader.placeOfRow, this.#reader.event, told)
+    if (!told) {
+      this.#totals.accepted += end - row
+      this.#pendingEvents += end - row
+    }
+    this.#processed += end - row
+    this.#position = slice.offset(end - 1) + 1
+    return end
+  }
+
+  /** @param row where the record stands in the slice; NO_ROW when the batch shows it already */
+  #take(batch: RecordBatch, row: number, offset: number, timestamp: number, now: number): void {
+    if (offset < this.#position) return
+    this.#reach(offset)
+    this.#record(batch, row, offset, timestamp, now)
+    this.#position = offset + 1
+    this.#processed++
+  }
+
   /** What must hold before the record at `offset` is processed. */
   #reach(offset: number): void {
     if (!this.#arrived && offset >= this.#committed) this.#arrive()
@@ -248,10 +291,10 @@ export class AggregateTask implements Task {
     this.#arrived = true
   }
 
-  #record(batch: RecordBatch, offset: number, now: number): void {
-    const event = this.#event
+  #record(batch: RecordBatch, row: number, offset: number, timestamp: number, now: number): void {
+    const { event } = this.#reader
     const told = offset < this.#committed
-    const code = this.#parse(batch.valueBytes, batch.valueStart, batch.valueEnd, event, batch.header)
+    const code = this.#reader.read(batch, row)
     if (this.#traces !== null && !told) this.#traces.record(batch, code === null ? event.traceparent : null, now)
     if (code !== null) {
       if (!told) this.#refuse(batch, code, now)
@@ -259,14 +302,15 @@ export class AggregateTask implements Task {
     }
     const { timeMs } = event
     const { maxFutureSkewMs, allowedLatenessMs } = this.#settings
-    if (timeMs > batch.timestamp + maxFutureSkewMs) {
+    if (timeMs > timestamp + maxFutureSkewMs) {
+      if (row !== NO_ROW) batch.show(row)
       if (!told) this.#refuse(batch, 'future_timestamp', now)
       return
     }
     let window = this.#windows.at(timeMs)
     if (window === null ? this.#windows.takes(timeMs, this.#clock) : window.endMs + allowedLatenessMs > this.#clock) {
       window ??= this.#open(timeMs, offset)
-      const place = placeOfEvent(event, this.#settings)
+      const place = this.#reader.place()
       event.place = place
       this.#pendingPartialBytes += window.count(event, place, offset, told)
       if (!told) {
@@ -276,9 +320,10 @@ export class AggregateTask implements Task {
       }
     } else if (!told) {
       this.#totals.late++
+      if (row !== NO_ROW) batch.show(row)
       this.#outputs.rejected(batch, 'late', now)
     }
-    const advance = timeMs < batch.timestamp ? timeMs : batch.timestamp
+    const advance = timeMs < timestamp ? timeMs : timestamp
     if (advance > this.#clock) this.#clock = advance
   }
 
@@ -317,62 +362,28 @@ export class AggregateTask implements Task {
   }
 
   #partialRecord(window: OpenWindow, through: number): OutputRecord {
-    const { index } = window
-    const partitions = this.#settings.partialsPartitions
-    return {
-      topic: 'partials',
-      partition: ((index % partitions) + partitions) % partitions,
-      key: `${index}/${this.#partition}/${this.#from}`,
-      value: encodeMessage({
-        kind: 'partial',
-        generation: this.#settings.generation,
-        w: index,
-        p: this.#partition,
-        from: this.#from,
-        clockAtFrom: this.#clockAtFrom,
-        through,
-        last: window.last,
-        aggregate: window.aggregate.toJSON(),
-        coverage: null,
-      }),
-    }
+    return partialRecord(this.#settings, this.#prefix, window, through)
   }
 
   #progress(of: number, idleAsOf: number | null): ProgressMessage {
-    return {
-      kind: 'progress',
-      generation: this.#settings.generation,
-      p: this.#partition,
-      of,
-      through: this.#position,
-      clock: this.#clock,
-      idleAsOf,
-      totals: copyTotals(this.#totals),
-      gaps: this.#gaps.map(gap => ({ p: this.#partition, ...gap })),
-    }
+    return progressOf(this.#settings, this.#prefix, of, idleAsOf)
   }
 
-  /** The statement about the prefix below the present position. */
   #commit(): Commit {
-    let replayFrom = this.#position
-    let clockAtReplayFrom = this.#clock
-    for (const window of this.#windows.values()) {
-      if (window.firstOffset >= replayFrom) continue
-      replayFrom = window.firstOffset
-      clockAtReplayFrom = window.clockBeforeFirst
-    }
-    return encodeAggregateCommit({
-      offset: this.#position,
-      replayFrom,
-      clockAtReplayFrom,
+    return commitOf(this.#settings, this.#prefix, this.#windows.values())
+  }
+
+  /** All that statements are made of, as it stands. */
+  get #prefix(): Prefix {
+    return {
+      partition: this.#partition,
+      position: this.#position,
       clock: this.#clock,
       from: this.#from,
       clockAtFrom: this.#clockAtFrom,
       totals: this.#totals,
       gaps: this.#gaps,
-      configHash: this.#settings.configHash,
-      partialsPartitions: this.#settings.partialsPartitions,
-    })
+    }
   }
 
   #takeReport(told: readonly Output[]): Omit<Capture, 'stages' | 'commit'> {
@@ -386,9 +397,10 @@ export class AggregateTask implements Task {
 
 /** Makes aggregate tasks for the partitions of one source topic. */
 export function createAggregateTaskFactory(settings: AggregateTaskSettings): TaskFactory<AggregateTask> {
+  const slice = new EventSlice(settings, settings.outputs.enriched !== null)
   return {
     restore(partition, commit, log, now) {
-      return new AggregateTask(settings, partition, startOf(settings, partition, commit, log, now))
+      return new AggregateTask(settings, partition, startOf(settings, partition, commit, log, now), slice)
     },
   }
 }

@@ -1,5 +1,6 @@
 import type { Aggregate, AggregateLimits } from '../aggregate/aggregate.ts'
-import { EventCounts } from '../aggregate/eventCounts.ts'
+import { EventCounts, type PlaceOfRow } from '../aggregate/eventCounts.ts'
+import type { EventSlice } from '../events/eventSlice.ts'
 import type { LoginEvent } from '../events/parse.ts'
 import type { Term } from '../events/term.ts'
 import { windowEndMs } from '../windows/windows.ts'
@@ -43,12 +44,43 @@ export class OpenWindow {
    * @returns by about how many bytes the partials grow that wait to be told
    */
   count(event: LoginEvent, place: Term, offset: number, told: boolean): number {
-    const counts = this.#counts
-    const before = this.dirty ? PARTIAL_BYTES + counts.users * USER_BYTES : 0
-    counts.add(event, place)
+    const before = this.#partialBytes
+    this.#counts.add(event, place)
+    return this.#counted(offset, told, before)
+  }
+
+  /**
+   * Counts the events of rows [first, end), which the slice has just counted in a run, all or none of them told.
+   * @param event is filled again and again
+   * @returns as `count`
+   */
+  countRun(
+    slice: EventSlice,
+    first: number,
+    end: number,
+    placeOf: PlaceOfRow,
+    event: LoginEvent,
+    told: boolean,
+  ): number {
+    const before = this.#partialBytes
+    this.#counts.addRun(slice, first, end, placeOf, event)
+    return this.#counted(slice.offset(end - 1), told, before)
+  }
+
+  /** Users with a greater hash need not be looked at. */
+  get ceiling(): number {
+    return this.#counts.ceiling
+  }
+
+  /** About what the window's partial comes to that waits to be told. */
+  get #partialBytes(): number {
+    return this.dirty ? PARTIAL_BYTES + this.#counts.users * USER_BYTES : 0
+  }
+
+  #counted(offset: number, told: boolean, before: number): number {
     this.last = offset + 1
     if (told) return 0
     this.dirty = true
-    return PARTIAL_BYTES + counts.users * USER_BYTES - before
+    return this.#partialBytes - before
   }
 }

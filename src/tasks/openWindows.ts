@@ -29,6 +29,11 @@ export class OpenWindows {
     return this.#windows.values()
   }
 
+  /** The window asked for last; null when there is none. */
+  get last(): OpenWindow | null {
+    return this.#last
+  }
+
   /** The window that holds the event time; null when it is not open. */
   at(timeMs: number): OpenWindow | null {
     const last = this.#last

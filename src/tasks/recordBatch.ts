@@ -1,3 +1,5 @@
+import type { EventSlice } from '../events/eventSlice.ts'
+
 /** A record's header. Names may repeat within a record; the last of a name counts. */
 export type RecordHeader = readonly [name: string, value: string | Uint8Array | null]
 
@@ -21,6 +23,14 @@ export interface RecordBatch {
   readonly fetch?: FetchTimes | null
   /** Moves to the next record and fills the fields below; false after the last. */
   next(): boolean
+  /**
+   * Takes the next records into the slice, which tells their offsets, timestamps and events, and moves behind them. Some
+   * may lie before `baseOffset`, as the batch on the wire that holds it begins wherever it does.
+   * @returns false, and nothing has moved, when there are none left or the next is none for a slice: `next` is to be asked
+   */
+  fill(slice: EventSlice): boolean
+  /** Fills the fields below with a record of the slice taken last. */
+  show(row: number): void
   readonly offset: number
   /** The record's timestamp, epoch milliseconds: set by the producer or, on a LogAppendTime topic, by the broker. */
   readonly timestamp: number

@@ -1,7 +1,7 @@
 import { TidemarkError } from '../../src/errors.ts'
-import type { RecordBatch, RecordHeader } from '../../src/tasks/recordBatch.ts'
+import { WireRecords } from '../../src/kafka/wire/records.ts'
 import type { Commit, OutputRecord } from '../../src/tasks/task.ts'
-
+import { blockOf } from '../unit/recordBlock.ts'
 import { headerOf } from './eventJudge.ts'
 
 export type LogRecord = {
@@ -215,47 +215,13 @@ export class Broker {
   }
 }
 
-const NOTHING = new Uint8Array(0)
-
-/** A cursor over records of a log, as the real adapter's. */
-export class SimulatedBatch implements RecordBatch {
-  readonly baseOffset: number
-  readonly nextOffset: number
-  readonly count: number
-  offset = -1
-  timestamp = 0
-  readonly keyBytes = NOTHING
-  readonly keyStart = -1
-  readonly keyEnd = -1
-  valueBytes: Uint8Array = NOTHING
-  valueStart = -1
-  valueEnd = -1
-  readonly header = (): null => null
-  readonly headerByte = (): number => -1
-  readonly headerCount = 0
+/** A cursor over records of a log: that of the real adapter. */
+export class SimulatedBatch extends WireRecords {
   readonly records: readonly LogRecord[]
-  #at = 0
 
   constructor(baseOffset: number, nextOffset: number, records: readonly LogRecord[]) {
-    this.baseOffset = baseOffset
-    this.nextOffset = nextOffset
+    super([blockOf(records)], records.length, baseOffset, nextOffset)
     this.records = records
-    this.count = records.length
-  }
-
-  headers(): readonly RecordHeader[] {
-    return []
-  }
-
-  next(): boolean {
-    const record = this.records[this.#at++]
-    if (record === undefined) return false
-    this.offset = record.offset
-    this.timestamp = record.timestamp
-    this.valueBytes = record.value ?? NOTHING
-    this.valueStart = record.value === null ? -1 : 0
-    this.valueEnd = record.value === null ? -1 : record.value.length
-    return true
   }
 
   /** The same records once more, from the beginning. */

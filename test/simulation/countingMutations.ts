@@ -1,4 +1,4 @@
-import { AGGREGATE, HELD, type Mutation, OPEN, OUTPUTS, REDUCE, START } from './mutation.ts'
+import { AGGREGATE, HELD, type Mutation, OPEN, OUTPUTS, REDUCE, START, STATEMENTS } from './mutation.ts'
 
 /** What partials say, and how a new owner comes to say the same. */
 export const COUNTING: readonly Mutation[] = [
@@ -95,7 +95,7 @@ export const COUNTING: readonly Mutation[] = [
   {
     rule: "An event's time moves the clock no further than its record's time",
     file: AGGREGATE,
-    find: 'const advance = timeMs < batch.timestamp ? timeMs : batch.timestamp',
+    find: 'const advance = timeMs < timestamp ? timeMs : timestamp',
     replace: 'const advance = timeMs',
     seeds: 300,
     expects: ['event-true', 'partial-true', 'stream-totals'],
@@ -194,6 +194,38 @@ export const REPLAY: readonly Mutation[] = [
     expects: ['partial-true'],
   },
   {
+    rule: 'Events that are counted together are not counted again below the committed offset',
+    file: AGGREGATE,
+    find: 'if (!told) {\n      this.#totals.accepted += end - row',
+    replace: '{\n      this.#totals.accepted += end - row',
+    seeds: 1000,
+    expects: ['stream-totals'],
+  },
+  {
+    rule: 'A run of events ends at the committed offset and where its chunk does',
+    file: AGGREGATE,
+    find: 'const limit = told ? Math.min(this.#committed, this.#chunkEnd) : this.#chunkEnd',
+    replace: 'const limit = Number.MAX_SAFE_INTEGER',
+    seeds: 300,
+    expects: ['partial-true', 'stream-totals'],
+  },
+  {
+    rule: 'A window that is closed takes no run of events',
+    file: AGGREGATE,
+    find: 'if (window === null || window.endMs + allowedLatenessMs <= this.#clock) return row',
+    replace: 'if (window === null || window.endMs + allowedLatenessMs < 0) return row',
+    seeds: 300,
+    expects: ['partial-true'],
+  },
+  {
+    rule: 'A run of events moves the clock',
+    file: AGGREGATE,
+    find: 'this.#clock = slice.runClock',
+    replace: 'this.#clock = Math.max(this.#clock, 0)',
+    seeds: 300,
+    expects: ['partial-true'],
+  },
+  {
     rule: 'Late records are not counted again below the committed offset',
     file: AGGREGATE,
     find: '} else if (!told) {\n      this.#totals.late++',
@@ -227,7 +259,7 @@ export const REPLAY: readonly Mutation[] = [
   },
   {
     rule: 'replayFrom lies at or before the first event of every window held',
-    file: AGGREGATE,
+    file: STATEMENTS,
     find: 'if (window.firstOffset >= replayFrom) continue',
     replace: 'if (window.dirty || !window.dirty) continue',
     seeds: 500,

@@ -44,17 +44,20 @@ export class EventJudge {
     check('event-once', offset > latest, () => `${what} came after ${latest}`)
   }
 
-  /** Everything that is not lost has been told of the records numbered [from, to). */
+  /** Everything has been told of the records numbered [from, to) that is not lost, nor an event that is only counted. */
   checkTold(what: string, truth: Truth, fold: Fold, from: number, to: number): void {
     const told = this.#toldOf(truth.partition)
     for (let i = from; i < to; i++) {
       const { offset } = truth.records[i] as Made
-      const there = fold.outcomes[i] === 'lost' || told.countByOffset.has(offset)
+      const outcome = fold.outcomes[i]
+      const isSilent = outcome === 'lost' || (outcome === 'accepted' && !this.#plan.enriches)
+      const there = isSilent || told.countByOffset.has(offset)
       check('event-told', there, () => `${what}: the record at ${offset} is in neither topic`)
     }
   }
 
   #enriched(truth: Truth, { offset, spec }: Made, output: OutputRecord, what: string): void {
+    check('event-true', this.#plan.enriches, () => `${what}: events are only counted`)
     const { locale } = JSON.parse(String(output.value)) as { locale: string }
     check('event-true', this.#outcomes(truth, offset).includes('accepted') && locale === spec.locale, () => {
       return `${what}: ${output.value}, but it is ${this.#outcomes(truth, offset)}, ${spec.locale}`

@@ -39,14 +39,14 @@ export function aggregateFactory(plan: Plan, configHash: string): TaskFactory<Ta
       sourceTopic: 'source',
       deadLetterPartitions: plan.partitions,
       deadLetterMaxBytes: MAX_LETTER_BYTES,
-      enriched: {
-        enrich: createEnrichedText({ ...ENRICHMENT, fields: null }),
-        splice: createEnrichedSplice(ENRICHMENT),
-        maxBytes: MAX_LETTER_BYTES,
-        userIdKeyId: null,
-      },
+      enriched: plan.enriches ? enrichedOutput() : null,
     },
   })
+}
+
+function enrichedOutput() {
+  const enrich = createEnrichedText({ ...ENRICHMENT, fields: null })
+  return { enrich, splice: createEnrichedSplice(ENRICHMENT), maxBytes: MAX_LETTER_BYTES, userIdKeyId: null }
 }
 
 export function reduceFactory(plan: Plan, configHash: string, level: Level): TaskFactory<Task> {

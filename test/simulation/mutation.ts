@@ -16,6 +16,7 @@ export type Mutation = {
 
 /** The files that the rules live in. */
 export const AGGREGATE = 'src/tasks/aggregateTask.ts'
+export const STATEMENTS = 'src/tasks/aggregateStatements.ts'
 export const OUTPUTS = 'src/tasks/eventOutputs.ts'
 export const START = 'src/tasks/aggregateStart.ts'
 export const REDUCE = 'src/tasks/reduceTask.ts'

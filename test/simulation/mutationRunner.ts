@@ -43,7 +43,7 @@ export async function prove(mutation: Mutation, number: number): Promise<Proof> 
 /** @throws Error when the source text to replace does not occur exactly once */
 function plant({ file, find, replace, rule }: Mutation, folder: string): void {
   mkdirSync(folder, { recursive: true })
-  for (const part of ['src', join('test', 'simulation')])
+  for (const part of ['src', join('test', 'simulation'), join('test', 'unit', 'recordBlock.ts')])
     cpSync(join(ROOT, part), join(folder, part), { recursive: true })
   const text = readFileSync(join(ROOT, file), 'utf8')
   const pieces = text.split(find)

@@ -39,6 +39,8 @@ export type Plan = {
   /** How many there are. */
   readonly users: number
   readonly required: readonly string[]
+  /** Whether accepted events are told, too: else they are only counted, which goes another way. */
+  readonly enriches: boolean
   readonly exactlyOnce: boolean
   /** How often a commit of an owner that is no longer the group's is accepted (at least once). */
   readonly zombieCommits: number
@@ -69,6 +71,7 @@ export type Plan = {
 
 const DAMAGE_STREAM = 1_000_003
 const LEVELS_STREAM = 2_000_003
+const ENRICHED_STREAM = 3_000_017
 
 /** Drawn apart, so that all else of a seed stays what it was. */
 function levelsFor(seed: number): Pick<Plan, 'levels' | 'userSample' | 'users'> {
@@ -113,6 +116,7 @@ export function planOf(seed: number): { readonly plan: Plan; readonly random: Ra
     spareWindows: random.chance(0.3) ? random.between(1, 3) - 1 : Number.POSITIVE_INFINITY,
     maxDimensionValues: random.chance(0.2) ? 2 : 100,
     required: random.chance(0.2) ? ['user_id', 'timestamp', 'locale'] : ['user_id', 'timestamp'],
+    enriches: new Random(seed + ENRICHED_STREAM).chance(0.6),
     exactlyOnce: random.chance(0.5),
     zombieCommits: random.pick([0, 0.5, 1]),
     retention,

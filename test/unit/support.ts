@@ -1,6 +1,7 @@
+import { WireRecords } from '../../src/kafka/wire/records.ts'
 import { encodeMessage, type Message } from '../../src/tasks/messages.ts'
-import type { RecordBatch, RecordHeader } from '../../src/tasks/recordBatch.ts'
 import { type Capture, type OutputRecord, recordsOf } from '../../src/tasks/task.ts'
+import { blockOf, type LoggedRecord } from './recordBlock.ts'
 
 /** A record as a test writes it. A `value` that is no text and no bytes is written as JSON. */
 export type TestRecord = {
@@ -42,54 +43,17 @@ const LOGIN = {
 }
 
 /** A batch over an array: it was asked for at `baseOffset` and reaches to `nextOffset`, one past its last record by default. */
-export class ArrayBatch implements RecordBatch {
-  readonly baseOffset: number
-  readonly count: number
-  readonly nextOffset: number
-  offset = -1
-  timestamp = 0
-  keyBytes: Uint8Array = NOTHING
-  keyStart = -1
-  keyEnd = -1
-  valueBytes: Uint8Array = NOTHING
-  valueStart = -1
-  valueEnd = -1
-  readonly header = (name: string): string | null => this.#records[this.#at - 1]?.headers?.[name] ?? null
-  readonly headerByte = (name: string, index: number): number => Buffer.from(this.header(name) ?? '')[index] ?? -1
-  readonly #records: readonly TestRecord[]
-  #at = 0
-
-  get headerCount(): number {
-    return this.headers().length
-  }
-
+export class ArrayBatch extends WireRecords {
   constructor(records: readonly TestRecord[], range: { baseOffset?: number; nextOffset?: number } = {}) {
-    this.#records = records
-    this.count = records.length
-    this.baseOffset = range.baseOffset ?? records[0]?.offset ?? 0
-    this.nextOffset = range.nextOffset ?? (records.at(-1)?.offset ?? this.baseOffset - 1) + 1
+    const baseOffset = range.baseOffset ?? records[0]?.offset ?? 0
+    const nextOffset = range.nextOffset ?? (records.at(-1)?.offset ?? baseOffset - 1) + 1
+    super([blockOf(records.map(logged))], records.length, baseOffset, nextOffset)
   }
+}
 
-  headers(): readonly RecordHeader[] {
-    return Object.entries(this.#records[this.#at - 1]?.headers ?? {})
-  }
-
-  next(): boolean {
-    const record = this.#records[this.#at++]
-    if (record === undefined) return false
-    const bytes = bytesOf(record.value)
-    this.offset = record.offset
-    this.timestamp = record.timestamp
-    const key = record.key === undefined ? null : encoder.encode(record.key)
-    this.keyBytes = key ?? NOTHING
-    this.keyStart = key === null ? -1 : 0
-    this.keyEnd = key === null ? -1 : key.length
-    // The value stands in the middle of a buffer, as on the wire: a reader that ignores its range fails.
-    this.valueBytes = bytes === null ? NOTHING : new Uint8Array([0x7b, ...bytes, 0x7d])
-    this.valueStart = bytes === null ? -1 : 1
-    this.valueEnd = bytes === null ? -1 : 1 + bytes.length
-    return true
-  }
+function logged({ offset, timestamp, key, value, headers = {} }: TestRecord): LoggedRecord {
+  const bytes = key === undefined ? null : encoder.encode(key)
+  return { offset, timestamp, key: bytes, value: bytesOf(value), headers: Object.entries(headers) }
 }
 
 /** The records that a capture tells, each by itself. */

@@ -79,6 +79,14 @@ export class DecodedRecords implements RecordBatch {
     }
   }
 
+  /** Objects are no bytes to take apart. */
+  fill(): boolean {
+    return false
+  }
+
+  /** Of no slice. */
+  show(): void {}
+
   headers(): readonly RecordHeader[] {
     return Object.entries(this.#headers).flatMap(([name, value]) =>
       (value === null || Buffer.isBuffer(value) ? [value] : value).map((each): RecordHeader => [name, each]),

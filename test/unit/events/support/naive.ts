@@ -1,21 +1,28 @@
 import { isUtf8 } from 'node:buffer'
+import { expect } from 'vitest'
 import { createRecount, type RecountHeaders, type RecountRules } from '../../../../src/dev/recount.ts'
 import { createEventParser, type EventRules, emptyEvent, type LoginEvent } from '../../../../src/events/parse.ts'
+import { SliceParser } from './sliceParser.ts'
+import { toldBy } from './toldBy.ts'
 
 export const RULES: EventRules = { maxEventBytes: 64 << 20, validationRequired: ['user_id', 'timestamp'] }
 
 export type Outcome = { readonly code: string; readonly event: LoginEvent }
 
-/** What the parser makes of a value; `code` is `accepted` for an event. */
+/** What the parser makes of a value, and a slice before it as well; `code` is `accepted` for an event. */
 export function parsed(value: Uint8Array | null, rules: Partial<EventRules> = {}, headers?: RecountHeaders): Outcome {
-  const parse = createEventParser({ ...RULES, ...rules }, true)
+  const given = { ...RULES, ...rules }
   const event = emptyEvent()
   // In the middle of a longer buffer, as values lie in a fetched batch.
   const bytes = Buffer.concat([Buffer.from('{"'), value ?? Buffer.alloc(0), Buffer.from('"}')])
   const start = value === null ? -1 : 2
   const end = value === null ? -1 : 2 + value.length
-  const lookup = (name: string) => (headers?.[name] === undefined ? null : String(headers[name]))
-  const code = parse(bytes, start, end, event, headers === undefined ? undefined : lookup)
+  const lookup = headers && ((name: string) => (headers[name] === undefined ? null : String(headers[name])))
+  const code = createEventParser(given, true)(bytes, start, end, event, lookup)
+  const sliced = new SliceParser(given, true)
+  const slicedEvent = emptyEvent()
+  expect(sliced.parse(bytes, start, end, slicedEvent, lookup)).toBe(code)
+  if (sliced.hasRead) expect(toldBy(slicedEvent)).toEqual(toldBy(event))
   return { code: code ?? 'accepted', event }
 }
 

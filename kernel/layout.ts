@@ -1,0 +1,78 @@
+/**
+ * Where things stand in the kernel's memory, in bytes. src/events/kernel.ts reads and writes at the same places, and a
+ * test holds both against each other.
+ */
+
+/** By field (device type, locale, version) a table of the texts learned: 1,024 slots of two words each. */
+export const TEXTS: usize = 0x1000
+export const TEXTS_BYTES: usize = 0x4000
+export const TEXT_SLOT_BITS: u64 = 10
+
+/**
+ * The names that members are known by, each as it is written with its quotes and its colon: its length (u32), then three
+ * times eight bytes of a mask and eight of what they hold.
+ */
+export const NAMES: usize = 0xd000
+export const NAME_BYTES: usize = 64
+export const NAME_COUNT: i32 = 15
+/** By name, and behind them by the beginning of an object, the name that came behind it last time; one byte each. */
+export const NAMES_BEHIND: usize = 0xd800
+
+/** What was found out of each record: see the offsets below. */
+export const ROWS: usize = 0x10000
+export const ROW_BYTES: usize = 128
+export const MOST_ROWS: i32 = 512
+
+/** Of each record, where the members of its event stand: four numbers (i32) for each, as `LoginEvent.members` says. */
+export const MEMBERS: usize = 0x20000
+export const MEMBER_BYTES: usize = 16
+export const MEMBERS_BYTES: usize = MEMBER_BYTES * <usize>NAME_COUNT
+
+/** The records; behind them stand zeros for whoever reads a word at their end. */
+export const INPUT: usize = 0x40000
+export const INPUT_BYTES: i32 = 0x10000
+
+/**
+ * What a run has counted, numbers (i32). Of the events of each field's slots, a slot's count standing at its number plus
+ * one and that of what is missing at 0; of the sets of missing fields, at their bits; and the rows of the users to be
+ * looked at.
+ */
+export const SLOT_COUNTS: usize = 0x51000
+export const SLOT_COUNTS_BYTES: usize = 0x1010
+export const MISSING_COUNTS: usize = 0x54100
+export const USER_ROWS: usize = 0x54200
+/** By field, which of its counts are more than zero. */
+export const COUNTED: usize = 0x55000
+export const COUNTED_BYTES: usize = 0x800
+
+/** Offsets in a row. STATUS is READ, UNKNOWN, or UNKNOWN_TEXT and the number of its field, the text being at TEXT_AT. */
+export const STATUS: usize = 0
+export const OFFSET_DELTA: usize = 4
+export const TIMESTAMP_DELTA: usize = 8
+/** -1 for what is null; these and all that follow are positions in this memory. */
+export const KEY_START: usize = 16
+export const KEY_END: usize = 20
+export const VALUE_START: usize = 24
+export const VALUE_END: usize = 28
+export const HEADERS_AT: usize = 32
+export const HEADER_COUNT: usize = 36
+export const TIME_MS: usize = 40
+export const USER_HASH: usize = 48
+export const USER_START: usize = 56
+export const USER_END: usize = 60
+/** The slots of device type, locale and version in their tables; -1 for what is missing. */
+export const TEXT_SLOTS: usize = 64
+export const DEVICE_ID_START: usize = 76
+export const DEVICE_ID_END: usize = 80
+export const IP_START: usize = 84
+export const IP_END: usize = 88
+export const IPV4: usize = 92
+export const MISSING: usize = 96
+export const OTHER_MEMBERS: usize = 100
+export const SPACED: usize = 104
+export const MEMBER_COUNT: usize = 108
+export const TEXT_AT: usize = 112
+
+export const UNKNOWN: i32 = 0
+export const READ: i32 = 1
+export const UNKNOWN_TEXT: i32 = 2

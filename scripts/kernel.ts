@@ -1,0 +1,51 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+
+/** What `npm run kernel` writes; committed, so that nobody who installs or runs Tidemark needs the compiler. */
+export const KERNEL_MODULE = 'src/events/kernelModule.ts'
+
+/** Its memory: 256 KiB of tables and rows, 64 KiB of records, and what may be read behind them. Nothing grows. */
+const PAGES = '6'
+const OPTIONS = [
+  '-O3',
+  '--converge',
+  '--noAssert',
+  '--runtime',
+  'stub',
+  '--initialMemory',
+  PAGES,
+  '--maximumMemory',
+  PAGES,
+]
+
+/**
+ * Compiles kernel/records.ts and all that it imports.
+ * @returns the text of KERNEL_MODULE, the same for the same source and compiler
+ * @throws Error with the compiler's words when it refuses
+ */
+export function compileKernel(root: string): string {
+  const compiler = join(dirname(createRequire(import.meta.url).resolve('assemblyscript/package.json')), 'bin', 'asc.js')
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-kernel-'))
+  try {
+    const outFile = join(folder, 'kernel.wasm')
+    execFileSync(process.execPath, [compiler, 'kernel/records.ts', ...OPTIONS, '--outFile', outFile], {
+      cwd: root,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    return moduleText(readFileSync(outFile).toString('base64'))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function moduleText(base64: string): string {
+  return `// Made of kernel/ by \`npm run kernel\`: not to be edited.\n\n/** The kernel as a WebAssembly module. */\nexport const KERNEL_BASE64 =\n  '${base64}'\n`
+}
+
+if (import.meta.main) {
+  writeFileSync(KERNEL_MODULE, compileKernel(process.cwd()))
+  console.log(`wrote ${KERNEL_MODULE}`)
+}

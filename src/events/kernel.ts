@@ -1,0 +1,111 @@
+import { KERNEL_BASE64 } from './kernelModule.ts'
+import { MEMBER_NAMES } from './loginEvent.ts'
+
+type Exports = {
+  readonly memory: { readonly buffer: ArrayBuffer }
+  setRules(maxEventBytes: number, requiredBits: number, keepsMembers: number): void
+  take(bytes: number, count: number): number
+  end(): number
+  again(row: number): number
+  learn(field: number, quoteAt: number): number
+  countRun(
+    first: number,
+    rows: number,
+    limit: number,
+    startMs: number,
+    endMs: number,
+    baseTimestamp: number,
+    appendTime: number,
+    hasAppendTime: number,
+    skewMs: number,
+    clockMs: number,
+    ceiling: number,
+  ): number
+  runClock(): number
+  runUsers(): number
+  runCounted(field: number): number
+}
+
+// What this program asks of WebAssembly, which the types of neither the language nor Node's declare.
+declare const WebAssembly: {
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown }
+}
+
+/**
+ * Where things stand in the kernel's memory, in bytes, and what they mean: kernel/layout.ts, whose names these are. A test
+ * holds both against each other.
+ */
+export const LAYOUT = {
+  NAMES: 0xd000,
+  NAME_BYTES: 64,
+  ROWS: 0x10000,
+  ROW_BYTES: 128,
+  MOST_ROWS: 512,
+  MEMBERS: 0x20000,
+  MEMBERS_BYTES: 240,
+  INPUT: 0x40000,
+  INPUT_BYTES: 0x10000,
+  SLOT_COUNTS: 0x51000,
+  SLOT_COUNTS_BYTES: 0x1010,
+  MISSING_COUNTS: 0x54100,
+  USER_ROWS: 0x54200,
+  COUNTED: 0x55000,
+  COUNTED_BYTES: 0x800,
+  TEXT_SLOT_BITS: 10,
+  STATUS: 0,
+  OFFSET_DELTA: 4,
+  TIMESTAMP_DELTA: 8,
+  KEY_START: 16,
+  KEY_END: 20,
+  VALUE_START: 24,
+  VALUE_END: 28,
+  HEADERS_AT: 32,
+  HEADER_COUNT: 36,
+  TIME_MS: 40,
+  USER_HASH: 48,
+  USER_START: 56,
+  USER_END: 60,
+  TEXT_SLOTS: 64,
+  DEVICE_ID_START: 76,
+  DEVICE_ID_END: 80,
+  IP_START: 84,
+  IP_END: 88,
+  IPV4: 92,
+  MISSING: 96,
+  OTHER_MEMBERS: 100,
+  SPACED: 104,
+  MEMBER_COUNT: 108,
+  TEXT_AT: 112,
+  READ: 1,
+  UNKNOWN_TEXT: 2,
+} as const
+
+/**
+ * The one instance of the kernel in this process: kernel/records.ts, compiled. Who calls it reads what it has found before
+ * anyone calls it again.
+ */
+export const KERNEL = instantiate()
+/** All of its memory, which does not grow. */
+export const KERNEL_BYTES = new Uint8Array(KERNEL.memory.buffer)
+
+function instantiate(): Exports {
+  const module = new WebAssembly.Module(Uint8Array.from(atob(KERNEL_BASE64), each => each.charCodeAt(0)))
+  const kernel = new WebAssembly.Instance(module, {}).exports as Exports
+  writeNames(new DataView(kernel.memory.buffer))
+  return kernel
+}
+
+/** Each name as it is written: its length, then its bytes by eight, each eight behind a mask of those that count. */
+function writeNames(view: DataView): void {
+  for (const [number, name] of MEMBER_NAMES.entries()) {
+    const written = new TextEncoder().encode(`"${name}":`)
+    const at = LAYOUT.NAMES + number * LAYOUT.NAME_BYTES
+    view.setUint32(at, written.length, true)
+    for (const [i, byte] of written.entries()) {
+      const mask = at + 8 + 16 * Math.floor(i / 8) + (i % 8)
+      view.setUint8(mask, 0xff)
+      view.setUint8(mask + 8, byte)
+    }
+  }
+}
