@@ -75,7 +75,7 @@ export class EventCounts {
     for (let row = first; row < end; row++) this.#places.add(placeOf(row))
     const users = slice.runUsers
     for (let i = 0; i < users; i++) {
-      slice.read(slice.runUserRow(i), event)
+      slice.readLogin(slice.runUserRow(i), event)
       this.#login(event)
     }
   }

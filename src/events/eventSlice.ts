@@ -267,6 +267,17 @@ export class EventSlice {
     return true
   }
 
+  /** Of an event that was read, fills in only who logged in, when, and with which device: what a user sample asks for. */
+  readLogin(row: number, event: LoginEvent): void {
+    const at = ROWS_AT + row * ROW_INTS
+    if (event.bytes !== KERNEL_BYTES) event.hold(KERNEL_BYTES)
+    event.timeMs = FLOATS[at / 2 + TIME_MS] as number
+    event.userHash = FLOATS[at / 2 + USER_HASH] as number
+    event.deviceIdStart = INTS[at + DEVICE_ID_START] as number
+    event.deviceIdEnd = INTS[at + DEVICE_ID_END] as number
+    event.deviceIdText = null
+  }
+
   #readMembers(row: number, { members, memberCount }: LoginEvent): void {
     const from = (MEMBERS + row * MEMBERS_BYTES) / 4
     for (let i = 0; i < MEMBER_WIDTH * memberCount; i++) members[i] = INTS[from + i] as number

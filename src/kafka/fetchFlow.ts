@@ -1,3 +1,4 @@
+import { cutOffBytes } from './wire/cutOff.ts'
 import type { FetchedBatch } from './wire/fetchedBatch.ts'
 
 /**
@@ -9,17 +10,28 @@ export type Stream = {
   /** The offset to fetch next. Null while the batches that wait do not tell it; their reader will. */
   ahead: number | null
   /** Fetched and not handed on, in order: each begins where the one before it says that it ends. */
-  readonly waiting: FetchedBatch[]
+  readonly waiting: Fetched[]
   /** When its reader was last told that a fetch had brought nothing; `performance.now()`. */
   toldBareAt: number
   /** Since when fetches bring nothing of it though its log goes on, or since it was asked for alone; null while they do. */
   leftOutSince: number | null
   /** Whether its log goes on at `ahead`, as far as anyone has told: a fetch of it is answered at once then. */
   goesOn: boolean
+  /** How large the record batch at `ahead` is, as far as its beginning was fetched already; null where that is not known. */
+  nextBytes: number | null
 }
 
+/** A batch and who lends its bytes: they are good until `letGo`, which is called once. */
+export type Fetched = { readonly batch: FetchedBatch; readonly lender: Lender }
+
+/** Told of each batch that is kept of what it has lent, and of its end. */
+export type Lender = { keep(): void; letGo(): void }
+
 /** A batch that was handed on; to be given back by `done`. */
-export type Taken = { readonly stream: Stream; readonly batch: FetchedBatch }
+export type Taken = Fetched & { readonly stream: Stream }
+
+/** Lends for good. */
+const NO_LENDER: Lender = { keep() {}, letGo() {} }
 
 /** Batches of one partition that may wait: one to go on with, and one to come while that is read. */
 const MOST_WAITING = 2
@@ -79,7 +91,8 @@ export class FetchFlow {
     const before = this.#streams.get(lane)
     if (before !== undefined) this.#empty(before)
     const toldBareAt = Number.NEGATIVE_INFINITY
-    this.#streams.set(lane, { lane, ahead: offset, waiting: [], toldBareAt, leftOutSince: null, goesOn: true })
+    const untold = { toldBareAt, leftOutSince: null, goesOn: true, nextBytes: null }
+    this.#streams.set(lane, { lane, ahead: offset, waiting: [], ...untold })
     this.notify()
   }
 
@@ -133,8 +146,11 @@ export class FetchFlow {
     return this.#bytes === 0 || this.#bytes + fetchBytes <= MOST_BYTES
   }
 
-  /** Takes in what a fetch has brought of a partition, or drops it when it was sought elsewhere meanwhile. */
-  arrived(stream: Stream, batch: FetchedBatch): void {
+  /**
+   * Takes in what a fetch has brought of a partition, or drops it when it was sought elsewhere meanwhile.
+   * @param lender is told when it is taken in
+   */
+  arrived(stream: Stream, batch: FetchedBatch, lender: Lender = NO_LENDER): void {
     if (!this.isCurrent(stream) || Number(batch.fetchedOffset) !== stream.ahead) return
     const now = performance.now()
     if (batch.isBare) {
@@ -151,8 +167,10 @@ export class FetchFlow {
       stream.ahead = end
       stream.leftOutSince = null
       stream.goesOn = end === null || end < Number(batch.highWatermark)
+      stream.nextBytes = cutOffBytes(batch.bytes)
     }
-    stream.waiting.push(batch)
+    lender.keep()
+    stream.waiting.push({ batch, lender })
     this.#bytes += batch.bytes.length
     this.notify()
   }
@@ -161,11 +179,11 @@ export class FetchFlow {
   take(): Taken | null {
     for (const [lane, stream] of this.#streams) {
       if (stream.waiting.length === 0 || this.#paused.has(lane) || this.#busy.has(lane)) continue
-      const batch = stream.waiting.shift() as FetchedBatch
+      const fetched = stream.waiting.shift() as Fetched
       this.#streams.delete(lane)
       this.#streams.set(lane, stream)
       this.#busy.add(lane)
-      return { stream, batch }
+      return { stream, ...fetched }
     }
     return null
   }
@@ -175,9 +193,9 @@ export class FetchFlow {
    * @param position where its reader stands now; of no account once it was sought elsewhere, for the stream is nobody's
    *   then
    */
-  done({ stream, batch }: Taken, position: number): void {
+  done({ stream, batch, lender }: Taken, position: number): void {
     this.#busy.delete(stream.lane)
-    this.#bytes -= batch.bytes.length
+    this.#letGo(batch, lender)
     this.#goOnFrom(stream, position)
     this.notify()
   }
@@ -208,7 +226,7 @@ export class FetchFlow {
   }
 
   #goOnFrom(stream: Stream, position: number): void {
-    const next = stream.waiting[0]
+    const next = stream.waiting[0]?.batch
     if (next !== undefined && Number(next.fetchedOffset) === position) return
     if (next === undefined && stream.ahead === position) return
     this.#askAnew(stream, position)
@@ -216,7 +234,7 @@ export class FetchFlow {
 
   #dropPaused(): void {
     for (const stream of this.#streams.values()) {
-      const next = stream.waiting[0]
+      const next = stream.waiting[0]?.batch
       if (next === undefined || !this.#paused.has(stream.lane)) continue
       this.#askAnew(stream, Number(next.fetchedOffset))
     }
@@ -227,11 +245,17 @@ export class FetchFlow {
     // Null after what tells nothing of the log behind it.
     if (stream.ahead !== null) stream.goesOn = true
     stream.ahead = offset
+    stream.nextBytes = null
   }
 
   #empty(stream: Stream): void {
-    for (const { bytes } of stream.waiting) this.#bytes -= bytes.length
+    for (const { batch, lender } of stream.waiting) this.#letGo(batch, lender)
     stream.waiting.length = 0
+  }
+
+  #letGo({ bytes }: FetchedBatch, lender: Lender): void {
+    this.#bytes -= bytes.length
+    lender.letGo()
   }
 }
 

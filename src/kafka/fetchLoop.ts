@@ -3,6 +3,8 @@ import type { Cluster } from 'kafkajs'
 import type { FetchFlow, Stream, Taken } from './fetchFlow.ts'
 import type { Lanes } from './lanes.ts'
 import type { ConsumerGroup, FetchManager } from './patches.ts'
+import { bodies } from './wire/bodyPool.ts'
+import { wholeBatchBytes } from './wire/cutOff.ts'
 import { FetchedBatch, type FetchedPartition } from './wire/fetchedBatch.ts'
 
 export type FetchLoopOptions = {
@@ -193,10 +195,11 @@ export class FetchLoop implements FetchManager {
   async #fetch(nodeId: string, streams: readonly Stream[]): Promise<void> {
     const { group, lanes, flow } = this.#options
     const wanted = new Map<string, { partition: number; fetchOffset: string; maxBytes: number }[]>()
-    for (const { lane, ahead } of streams) {
+    for (const { lane, ahead, nextBytes } of streams) {
       const { topic, partition } = lanes.placeOf(lane)
       const partitions = wanted.get(topic) ?? []
-      partitions.push({ partition, fetchOffset: String(ahead), maxBytes: group.maxBytesPerPartition })
+      const maxBytes = wholeBatchBytes(nextBytes, group.maxBytesPerPartition)
+      partitions.push({ partition, fetchOffset: String(ahead), maxBytes })
       wanted.set(topic, partitions)
     }
     const byLane = new Map(streams.map(stream => [stream.lane, { stream, from: String(stream.ahead) }]))
@@ -210,15 +213,18 @@ export class FetchLoop implements FetchManager {
       topics: [...wanted].map(([topic, partitions]) => ({ topic, partitions })),
     })) as FetchResponse
     const times = { askedMs, cameMs: Date.now() }
+    const body = new LentBody()
     for (const { topicName, partitions } of responses) {
       for (const data of partitions) {
         const asked = byLane.get(lanes.laneOf(topicName, data.partition) ?? -1)
         if (asked === undefined) continue
         const batch = new FetchedBatch(topicName, asked.from, data)
         batch.times = times
-        flow.arrived(asked.stream, batch)
+        body.lends(batch.bytes)
+        flow.arrived(asked.stream, batch, body)
       }
     }
+    body.letGo()
   }
 
   async #give(): Promise<void> {
@@ -227,6 +233,8 @@ export class FetchLoop implements FetchManager {
       const taken = flow.take()
       if (taken === null) {
         await flow.changed(flow.changes)
+        // Before the first of what came is read: the next fetch is to be under way meanwhile.
+        await turn()
         continue
       }
       const reading = this.#read(taken).finally(() => this.#reading.delete(reading))
@@ -247,5 +255,24 @@ export class FetchLoop implements FetchManager {
     } finally {
       flow.done(taken, position)
     }
+  }
+}
+
+/** The memory of one response, which goes back to where it came from when nobody has kept anything of it any more. */
+class LentBody {
+  #memory: ArrayBufferLike | null = null
+  /** Batches that are kept, and whoever takes the response apart. */
+  #holders = 1
+
+  lends({ buffer, length }: Buffer): void {
+    if (length > 0) this.#memory = buffer
+  }
+
+  keep(): void {
+    this.#holders++
+  }
+
+  letGo(): void {
+    if (--this.#holders === 0 && this.#memory !== null) bodies.giveBack(this.#memory)
   }
 }

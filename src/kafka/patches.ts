@@ -3,9 +3,10 @@ import type { Socket } from 'node:net'
 import type { Broker, Cluster } from 'kafkajs'
 import { invariant } from '../errors.ts'
 import { mendProducer } from './producerPatches.ts'
+import { readerOf } from './sockets.ts'
 import { kafkaWatch } from './watch.ts'
 import { FetchedBatch, FetchedBytes } from './wire/fetchedBatch.ts'
-import { noResponse, ResponseReader } from './wire/responseReader.ts'
+import { noResponse } from './wire/responseReader.ts'
 
 /**
  * kafkajs 2.2.4 with its mends. It has been frozen since 2023, so each mend is pinned to that version and says what
@@ -126,15 +127,13 @@ type Connection = {
   }
 }
 
-const readers = new WeakMap<Connection['socket'], ResponseReader>()
-
 /** Every response begins with it, but for the raw ones of a sign-in, which may be empty. */
 const CORRELATION_ID_BYTES = 4
 
 /**
  * kafkajs keeps all chunks of a response until it is whole, so that a connection needs a new buffer for each; and what
  * it has of a response when a connection ends, it puts in front of the first one of the next.
- * @param chunk is free for other use afterwards
+ * @param chunk is free for other use afterwards, unless it was read into its reader's room
  */
 export function processData(this: Connection, chunk: Buffer): void {
   const { socket, authHandlers, requestQueue } = this
@@ -142,10 +141,8 @@ export function processData(this: Connection, chunk: Buffer): void {
     authHandlers.onSuccess(Buffer.from(chunk))
     return
   }
-  const reader = readers.get(socket) ?? new ResponseReader()
-  readers.set(socket, reader)
   try {
-    reader.take(chunk, response => {
+    readerOf(socket).take(chunk, response => {
       if (this.authHandlers !== null) return this.authHandlers.onSuccess(withLength(response))
       if (response.length < CORRELATION_ID_BYTES) throw noResponse(response.length)
       const [correlationId, payload] = [response.readInt32BE(0), response.subarray(CORRELATION_ID_BYTES)]

@@ -1,14 +1,24 @@
-import { connect, isIP } from 'node:net'
+import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ISocketFactory } from 'kafkajs'
+import { ResponseReader } from './wire/responseReader.ts'
 
 const KEEP_ALIVE_MS = 60_000
-/** What all plain connections read into: who is told of bytes takes them over at once. */
-const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024)
+
+const readers = new WeakMap<object, ResponseReader>()
+
+/** Who puts together the responses of a connection. */
+export function readerOf(socket: object): ResponseReader {
+  const known = readers.get(socket)
+  if (known !== undefined) return known
+  const reader = new ResponseReader()
+  readers.set(socket, reader)
+  return reader
+}
 
 /**
- * Connects as kafkajs does by itself, but reads into one buffer: else Node makes a new one for each 64 KiB at most that
- * come, which lie about until the next collection, and long reads take four times the calls.
+ * Connects as kafkajs does by itself, but a plain connection is read straight to where its responses stay: else Node makes a
+ * new buffer for each 64 KiB at most that come, which lie about until the next collection, and long reads take thirty times the calls.
  */
 export const connectSocket: ISocketFactory = ({ host, port, ssl, onConnect }) => {
   // Left out for a plain connection, whatever its type says; without options of its own it is an empty object.
@@ -23,10 +33,14 @@ function openTls(host: string, port: number, ssl: object, onConnect: () => void)
 }
 
 function openPlain(host: string, port: number, onConnect: () => void) {
-  const callback = (count: number) => {
-    socket.emit('data', READ_BUFFER.subarray(0, count))
+  const reader = new ResponseReader()
+  // Asked for once before `connect` returns, and then behind each call of `callback`.
+  const buffer = () => reader.room
+  const callback = (count: number, read: Uint8Array) => {
+    socket.emit('data', read.subarray(0, count))
     return true
   }
-  const socket = connect({ host, port, onread: { buffer: READ_BUFFER, callback } }, onConnect)
+  const socket: Socket = connect({ host, port, onread: { buffer, callback } }, onConnect)
+  readers.set(socket, reader)
   return socket
 }

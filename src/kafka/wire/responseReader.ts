@@ -1,6 +1,13 @@
+import { type BodyPool, bodies } from './bodyPool.ts'
+
 const LENGTH_BYTES = 4
 /** What a length alone makes us set aside; more only as it comes, for what says it may be no broker's. */
 const MOST_AHEAD_BYTES = 16 * 1024 * 1024
+/**
+ * What all connections read into while they wait for a response to begin: whoever is told of bytes takes them over at once. Small
+ * responses come by it whole, and of large ones no more than this is copied.
+ */
+const HEADS = Buffer.allocUnsafeSlow(64 * 1024)
 
 /** The error of a connection that has brought a length that nothing it was asked for can have. */
 export function noResponse(length: number): Error {
@@ -9,17 +16,27 @@ export function noResponse(length: number): Error {
 
 /**
  * Puts responses together out of what a connection brings: each is its length (int32) and as many bytes, none of
- * them for an empty token of a sign-in. Bytes are copied once, to where they stay, so that a connection can read into one buffer again and again.
+ * them for an empty token of a sign-in. What was read into `room` stays where it is; all else is copied once.
  */
 export class ResponseReader {
+  readonly #pool: BodyPool
   readonly #length = Buffer.alloc(LENGTH_BYTES)
   #lengthFilled = 0
   #size = 0
   #body: Buffer | null = null
   #filled = 0
 
+  constructor(pool: BodyPool = bodies) {
+    this.#pool = pool
+  }
+
+  /** Where the connection's next bytes are best read to, before they are given to `take`. Never empty. */
+  get room(): Buffer {
+    return this.#body === null ? HEADS : this.#bodyWithRoom(this.#body).subarray(this.#filled)
+  }
+
   /**
-   * @param chunk is free for other use afterwards
+   * @param chunk is free for other use afterwards, unless it was read into `room`
    * @param onResponse called for each response that is whole with this chunk, without its length
    * @throws Error when a length is negative, and what `onResponse` throws; nothing is to be taken after either
    */
@@ -41,21 +58,25 @@ export class ResponseReader {
     if (this.#lengthFilled < LENGTH_BYTES) return count
     this.#size = this.#length.readInt32BE(0)
     if (this.#size < 0) throw noResponse(this.#size)
-    this.#body = Buffer.allocUnsafe(Math.min(this.#size, MOST_AHEAD_BYTES))
+    this.#body = this.#pool.take(Math.min(this.#size, MOST_AHEAD_BYTES))
     this.#filled = 0
     return count
   }
 
   #takeBody(body: Buffer, chunk: Uint8Array, at: number): number {
-    let room = body
-    if (this.#filled === room.length) {
-      room = Buffer.allocUnsafe(Math.min(this.#size, 2 * room.length))
-      room.set(body)
-      this.#body = room
-    }
+    const room = this.#bodyWithRoom(body)
     const count = Math.min(room.length - this.#filled, chunk.length - at)
-    room.set(chunk.subarray(at, at + count), this.#filled)
+    const isInPlace = chunk.buffer === room.buffer && chunk.byteOffset + at === room.byteOffset + this.#filled
+    if (!isInPlace) room.set(chunk.subarray(at, at + count), this.#filled)
     this.#filled += count
     return count
+  }
+
+  #bodyWithRoom(body: Buffer): Buffer {
+    if (this.#filled < body.length) return body
+    const grown = Buffer.allocUnsafe(Math.min(this.#size, 2 * body.length))
+    grown.set(body)
+    this.#body = grown
+    return grown
   }
 }

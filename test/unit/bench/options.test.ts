@@ -9,7 +9,7 @@ it('runs the usual parts by default, parts by name, or all', () => {
 })
 
 it('a look takes fewer events than a claim, and either what is asked for', () => {
-  expect(parseOptions([]).events).toBe(2_000_000)
+  expect(parseOptions([]).events).toBe(6_000_000)
   expect(parseOptions(['--quick']).events).toBe(500_000)
   expect(parseOptions(['--quick', '--events', '7']).events).toBe(7)
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { FetchFlow, type Stream, type Taken } from '../../../src/kafka/fetchFlow.ts'
+import { FetchFlow, type Lender, type Stream, type Taken } from '../../../src/kafka/fetchFlow.ts'
 import { FetchedBatch, FetchedBytes } from '../../../src/kafka/wire/fetchedBatch.ts'
 import { SEED } from '../support.ts'
 import { batchBytes, record } from './wire/batchBytes.ts'
@@ -34,6 +34,17 @@ const streamOf = (flow: FetchFlow, lane = 0) => flow.flowing().find(stream => st
 const takenFrom = (taken: Taken | null) =>
   taken === null ? null : [taken.stream.lane, Number(taken.batch.fetchedOffset)]
 const giveBack = (flow: FetchFlow, taken: Taken | null, position: number) => flow.done(taken as Taken, position)
+
+/** Counts what is kept of what it has lent. */
+class CountingLender implements Lender {
+  kept = 0
+  keep() {
+    this.kept++
+  }
+  letGo() {
+    this.kept--
+  }
+}
 
 describe('what is fetched ahead', () => {
   it('begins where the headers of what came before say, and is handed on when that is read', () => {
@@ -187,6 +198,51 @@ describe('what is fetched ahead', () => {
     expect(turns).toEqual([0, 1, 2].map(lane => [lane, 0]).concat([0, 1, 2].map(lane => [lane, 2])))
   })
 
+  it('is lent until it is read, or dropped for whatever reason', () => {
+    const flow = opened(0, 1)
+    const lender = new CountingLender()
+    const [stream, other] = [streamOf(flow, 0), streamOf(flow, 1)]
+    const arrive = (to: Stream, from: number) => flow.arrived(to, fetched(from, 2), lender)
+    // Nobody asked for what begins elsewhere.
+    arrive(stream, 6)
+    expect(lender.kept).toBe(0)
+    for (const from of [0, 4]) arrive(stream, from)
+    arrive(other, 0)
+    const taken = flow.take()
+    expect([takenFrom(taken), lender.kept]).toEqual([[0, 0], 3])
+    flow.seek(1, 20)
+    expect(lender.kept).toBe(2)
+    giveBack(flow, taken, 2)
+    expect([lender.kept, flow.bytes]).toEqual([0, 0])
+    arrive(stream, 2)
+    const last = flow.take()
+    flow.close()
+    expect([last?.batch.bytes.length, lender.kept]).toEqual([flow.bytes, 1])
+    giveBack(flow, last, 4)
+    expect([lender.kept, flow.bytes]).toEqual([0, 0])
+  })
+
+  it('tells how large the batch is that was cut off, until it is asked for elsewhere', () => {
+    const flow = opened(0)
+    const stream = streamOf(flow)
+    const size = fetched(4, 1).bytes.length
+    const cut = (from: number) => {
+      const whole = fetched(from, 2)
+      const messages = new FetchedBytes(whole.bytes.subarray(0, -1))
+      return new FetchedBatch('t', String(from), { partition: 0, highWatermark: String(END), messages })
+    }
+    expect(stream.nextBytes).toBeNull()
+    flow.arrived(stream, cut(0))
+    expect([stream.ahead, stream.nextBytes]).toEqual([2, size])
+    // The batch is still there when a fetch had no room for it.
+    flow.arrived(stream, fetched(2, 0))
+    expect(stream.nextBytes).toBe(size)
+    giveBack(flow, flow.take(), 1)
+    expect([stream.ahead, stream.nextBytes]).toEqual([1, null])
+    flow.arrived(stream, fetched(1, 2))
+    expect(stream.nextBytes).toBeNull()
+  })
+
   it('wakes who waits, also for a change that was before the wait', async () => {
     const flow = opened(0)
     const { changes } = flow
@@ -286,6 +342,7 @@ const LANES = [0, 1, 2]
 /** A reader of three partitions who trusts nothing: each batch has to begin where it stands. */
 class Reader {
   readonly flow = new FetchFlow()
+  readonly lender = new CountingLender()
   readonly positions = new Map<number, number>()
   readonly paused = new Set<number>()
   #asked: { stream: Stream; from: number }[] = []
@@ -328,7 +385,7 @@ class Reader {
     const [asked] = this.#asked.splice(n % Math.max(this.#asked.length, 1), 1)
     if (asked === undefined || asked.from < 0) return
     const lies = n % 7 === 0 ? (bytes: Buffer) => bytes.length > 0 && void bytes.writeInt32BE(n % 50, 23) : undefined
-    this.flow.arrived(asked.stream, fetched(asked.from, n % 4, lies as (bytes: Buffer) => void))
+    this.flow.arrived(asked.stream, fetched(asked.from, n % 4, lies as (bytes: Buffer) => void), this.lender)
   }
 
   take(): void {
@@ -362,7 +419,7 @@ class Reader {
       if (this.flow.hasRoom(this.flow.flowing(), FETCH_BYTES)) {
         for (const stream of this.flow.flowing()) {
           // A batch that is lied about ends in a wait of its reader; a sound one comes next time.
-          this.flow.arrived(stream, fetched(stream.ahead as number, 3))
+          this.flow.arrived(stream, fetched(stream.ahead as number, 3), this.lender)
         }
       }
     }
@@ -392,7 +449,7 @@ it('whatever comes between, each batch begins where its reader stands, and all i
       for (const each of steps) reader.step(each)
       reader.finish()
       expect([...reader.positions.values()]).toEqual([END, END, END])
-      expect(reader.flow.bytes).toBe(0)
+      expect([reader.flow.bytes, reader.lender.kept]).toEqual([0, 0])
     }),
     { seed: SEED, numRuns: 150 },
   )

@@ -4,15 +4,17 @@ import { FetchFlow } from '../../../src/kafka/fetchFlow.ts'
 import { FetchLoop } from '../../../src/kafka/fetchLoop.ts'
 import { lanesOfTopic } from '../../../src/kafka/lanes.ts'
 import type { ConsumerGroup } from '../../../src/kafka/patches.ts'
-import { FetchedBytes } from '../../../src/kafka/wire/fetchedBatch.ts'
+import { bodies } from '../../../src/kafka/wire/bodyPool.ts'
+import { type FetchedBatch, FetchedBytes } from '../../../src/kafka/wire/fetchedBatch.ts'
 import { batchBytes, record } from './wire/batchBytes.ts'
 
 const { KafkaJSConnectionError, KafkaJSOffsetOutOfRange, KafkaJSRequestTimeoutError } = createRequire(import.meta.url)(
   'kafkajs/src/errors.js',
 )
 
-type Asked = { readonly nodeId: string; readonly partitions: readonly number[] }
-type Request = { readonly topics: readonly { partitions: { partition: number; fetchOffset: string }[] }[] }
+type Asked = { readonly nodeId: string; readonly partitions: readonly number[]; readonly maxBytes: readonly number[] }
+type Wanted = { readonly partition: number; readonly fetchOffset: string; readonly maxBytes: number }
+type Request = { readonly topics: readonly { readonly partitions: readonly Wanted[] }[] }
 
 /** Two partitions, by default 0 led by broker 1 and 1 by broker 2; both logs go on for ever, a record to a fetch. */
 class FakeGroup {
@@ -28,6 +30,9 @@ class FakeGroup {
   refresh: () => Promise<void> = async () => {}
   /** Whether a fetch of so many partitions brings something of one. */
   brings: (partition: number, of: number) => boolean = () => true
+  /** What a fetch brings of a partition when it brings something. */
+  bytes = (fetchOffset: number) => batchBytes([record(fetchOffset)])
+  beforeRead: (batch: FetchedBatch) => Promise<void> = async () => {}
   readonly #metadata: readonly { partitionId: number; leader: number }[]
 
   constructor(leaders: readonly number[] = [1, 2]) {
@@ -38,6 +43,7 @@ class FakeGroup {
       lanes: lanesOfTopic('t'),
       heartbeat: async () => void this.heartbeats++,
       onBatch: async (lane, batch) => {
+        await this.beforeRead(batch)
         this.read.set(lane, batch.nextOffset)
         return batch.nextOffset
       },
@@ -82,12 +88,13 @@ class FakeGroup {
 
   async #fetch(nodeId: string, { topics }: Request): Promise<object> {
     const wanted = topics.flatMap(({ partitions }) => partitions)
-    this.asked.push({ nodeId, partitions: wanted.map(({ partition }) => partition) })
+    const maxBytes = wanted.map(each => each.maxBytes)
+    this.asked.push({ nodeId, partitions: wanted.map(({ partition }) => partition), maxBytes })
     await this.beforeFetch(nodeId)
     await new Promise(resolve => setTimeout(resolve, 5))
     const partitions = wanted.map(({ partition, fetchOffset }) => {
       const brought = this.brings(partition, wanted.length)
-      const bytes = brought ? batchBytes([record(Number(fetchOffset))]) : Buffer.alloc(0)
+      const bytes = brought ? this.bytes(Number(fetchOffset)) : Buffer.alloc(0)
       return { partition, highWatermark: '1000000', messages: new FetchedBytes(bytes) }
     })
     return { responses: [{ topicName: 't', partitions }] }
@@ -170,7 +177,7 @@ describe('the fetch loop', () => {
     await until(() => expect(group.read.get(0)).toBeGreaterThan(10))
     expect(alone()).toEqual([])
     vi.advanceTimersByTime(5_000)
-    await until(() => expect(alone()).toEqual([{ nodeId: '1', partitions: [1] }]))
+    await until(() => expect(alone()).toMatchObject([{ nodeId: '1', partitions: [1] }]))
     const before = group.read.get(0) as number
     await until(() => expect(group.read.get(0)).toBeGreaterThan(before + 10))
     expect([alone().length, group.read.get(1)]).toEqual([1, 0])
@@ -214,5 +221,46 @@ describe('the fetch loop', () => {
       throw current
     }
     await until(() => expect(group.recovered).toEqual([current]))
+  })
+
+  it('gives back what a response was read into once all batches of it are read', async () => {
+    const BODY_BYTES = 2 * 1024 * 1024
+    const group = new FakeGroup([1, 1])
+    const lent: Buffer[] = []
+    group.beforeFetch = async () => {
+      group.beforeFetch = () => new Promise(() => {})
+      const [body, [first, second]] = [bodies.take(BODY_BYTES), [0, 0].map(() => batchBytes([record(0)]))]
+      const places = [first, second].map((bytes = Buffer.alloc(0), i) => {
+        bytes.copy(body, 500 * i)
+        return body.subarray(500 * i, 500 * i + bytes.length)
+      })
+      group.bytes = () => places.shift() as Buffer
+      lent.push(body)
+    }
+    const reading: PromiseWithResolvers<void>[] = []
+    group.beforeRead = () => {
+      const read = Promise.withResolvers<void>()
+      reading.push(read)
+      return read.promise
+    }
+    void start(group)
+    await until(() => expect(reading).toHaveLength(2))
+    const [body] = lent as [Buffer]
+    reading[1]?.resolve()
+    await until(() => expect(group.read.get(1)).toBe(1))
+    expect(body.length).toBe(BODY_BYTES)
+    reading[0]?.resolve()
+    await until(() => expect([group.read.get(0), body.length]).toEqual([1, 0]))
+  })
+
+  it('asks next for whole batches of the size that it has seen the beginning of', async () => {
+    const group = new FakeGroup([1])
+    group.seek(0)
+    const next = batchBytes([record(1, 'v'.repeat(400))])
+    group.bytes = from => (from === 0 ? Buffer.concat([batchBytes([record(0)]), next.subarray(0, 20)]) : next)
+    void start(group)
+    await until(() => expect(group.read.get(0)).toBe(2))
+    const [first, second] = group.asked.map(({ maxBytes }) => maxBytes[0] as number)
+    expect([first, next.length * 2 <= (second as number), (second as number) < 1024]).toEqual([1024, true, true])
   })
 })

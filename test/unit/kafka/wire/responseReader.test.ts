@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { BodyPool } from '../../../../src/kafka/wire/bodyPool.ts'
 import { ResponseReader } from '../../../../src/kafka/wire/responseReader.ts'
 import { SEED } from '../../support.ts'
 
@@ -34,6 +35,57 @@ describe('responses', () => {
       }),
       { seed: SEED, numRuns: 500 },
     )
+  })
+
+  it('are those that were sent when they are read into the room for them, each in one piece of memory', () => {
+    const sizes = fc.array(fc.oneof(fc.nat(300), fc.integer({ min: 60_000, max: 140_000 })), { maxLength: 6 })
+    const lengths = fc.array(fc.integer({ min: 1, max: 100_000 }), { minLength: 1, maxLength: 5 })
+    fc.assert(
+      fc.property(sizes, lengths, (bodySizes, cuts) => {
+        const bodies = bodySizes.map((size, i) => Buffer.alloc(size, `body ${i};`))
+        const bytes = Buffer.concat(bodies.map(framed))
+        const reader = new ResponseReader(new BodyPool())
+        const responses: Buffer[] = []
+        for (let at = 0, turn = 0; at < bytes.length; turn++) {
+          const { room } = reader
+          expect(room.length).toBeGreaterThan(0)
+          const count = bytes.copy(room, 0, at, at + (cuts[turn % cuts.length] as number))
+          reader.take(room.subarray(0, count), response => responses.push(response))
+          at += count
+        }
+        expect(responses).toHaveLength(bodies.length)
+        expect(responses.every((response, i) => response.equals(bodies[i] as Buffer))).toBe(true)
+      }),
+      { seed: SEED, numRuns: 200 },
+    )
+  })
+
+  it('that are large are read to where they stay, but for their beginning', () => {
+    const reader = new ResponseReader(new BodyPool())
+    const body = Buffer.alloc(MIB, 'x')
+    const found: Buffer[] = []
+    const bytes = framed(body)
+    let at = bytes.copy(reader.room, 0, 0, 100)
+    reader.take(reader.room.subarray(0, at), () => expect.unreachable())
+    const { room } = reader
+    expect(room.length).toBe(bytes.length - at)
+    at += bytes.copy(room, 0, at)
+    reader.take(room, response => found.push(response))
+    expect([found[0]?.equals(body), found[0]?.buffer === room.buffer, at]).toEqual([true, true, bytes.length])
+    expect(reader.room.buffer).not.toBe(room.buffer)
+  })
+
+  it('are made of memory that is given back', () => {
+    const pool = new BodyPool()
+    const reader = new ResponseReader(pool)
+    const found: Buffer[] = []
+    const bytes = framed(Buffer.alloc(MIB, 'x'))
+    reader.take(bytes, response => found.push(response))
+    const [first] = found as [Buffer]
+    pool.giveBack(first.buffer)
+    reader.take(bytes.fill('y', 4), response => found.push(response))
+    expect([first.length, found[1]?.equals(bytes.subarray(4))]).toEqual([0, true])
+    expect(pool.take(MIB).every(byte => byte === 0)).toBe(true)
   })
 
   it('may be large', () => {
