@@ -164,7 +164,7 @@ export const SCHEMA = {
   FLUSH_INTERVAL: required(duration('10ms', '1m'), '1s', 'How often what was counted is sent and committed.'),
   FLUSH_MAX_BYTES: required(
     size('64KiB', '32MiB'),
-    '1MiB',
+    '4MiB',
     'What waits to be sent for one partition is sent at once when it is more than this. Twice as much stops the partition until it is sent.',
   ),
   FLUSH_MAX_EVENTS: required(

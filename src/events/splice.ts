@@ -1,4 +1,4 @@
-import type { ByteWriter } from './byteWriter.ts'
+import { type ByteWriter, Piece } from './byteWriter.ts'
 import type { EnrichOptions } from './enrich.ts'
 import { ADDED_FIELDS, UNKNOWN } from './fields.ts'
 import { createHourReader, dayPartOf } from './hours.ts'
@@ -35,9 +35,8 @@ const ZERO = 0x30
 const NINE = 0x39
 const END_OF_OBJECT = 0x7d
 
-const encoder = new TextEncoder()
-const bytesOf = (text: string) => encoder.encode(text)
-const UNKNOWN_TEXT = bytesOf(`"${UNKNOWN}"`)
+const MASKED = Piece.of('.0')
+const UNKNOWN_TEXT = Piece.of(`"${UNKNOWN}"`)
 
 /**
  * Compiles the splice. It writes all fields: records of chosen fields are made otherwise.
@@ -97,12 +96,14 @@ function spliceMembers(event: LoginEvent, hashed: string | null, out: ByteWriter
       let dot = event.ipEnd - 1
       while (bytes[dot] !== DOT) dot--
       out.range(bytes, from, dot)
-      out.ascii('.0')
+      out.piece(MASKED)
       from = event.ipEnd
       continue
     }
     out.range(bytes, from, start)
-    writeValue(event, member, hashed, unknown, out)
+    const isQuotedSeconds = member === TIMESTAMP && bytes[start] === QUOTE && isSeconds(bytes, start + 1, end - 1)
+    if (isQuotedSeconds) out.range(bytes, start + 1, end - 1)
+    else writeValue(event, member, hashed, unknown, out)
     from = end
   }
   out.range(bytes, from, lastBracket(bytes, event.end))
@@ -135,7 +136,8 @@ function staysAsItIs(
 
 /** Ten digits are seconds, since milliseconds have twelve at least: in a record they look the same. */
 function isSeconds(bytes: Uint8Array, start: number, end: number): boolean {
-  if (end - start !== 10) return false
+  // As a text they may begin with zeros, which no number does.
+  if (end - start !== 10 || bytes[start] === ZERO) return false
   for (let i = start; i < end; i++) if ((bytes[i] as number) < ZERO || (bytes[i] as number) > NINE) return false
   return true
 }
@@ -161,7 +163,8 @@ function writeValue(event: LoginEvent, member: number, hashed: string | null, un
     return
   }
   if ((unknown & (UNKNOWN_BITS[member] as number)) !== 0) out.piece(UNKNOWN_TEXT)
-  else out.text(member === DEVICE_TYPE ? `"${event.device.text}"` : `"${readIp(event.ip)?.masked ?? UNKNOWN}"`)
+  else if (member === DEVICE_TYPE) out.piece(deviceOf(event.device))
+  else out.text(`"${readIp(event.ip)?.masked ?? UNKNOWN}"`)
 }
 
 /** Where the object's last bracket stands: blanks may be behind it. */
@@ -197,30 +200,31 @@ function createPieces(timeZone: string): PieceWriters {
   const secondOf = createSecondReader(timeZone)
   const kindOf = cachedByTerm(({ text }) => KINDS.indexOf(localeKindOf(text)))
   const whatOf = KINDS.map(kind =>
-    cachedByTerm(({ derived }) => bytesOf(`,"version_category":${JSON.stringify(derived)},"locale_kind":"${kind}"`)),
+    cachedByTerm(({ derived }) => Piece.of(`,"version_category":${JSON.stringify(derived)},"locale_kind":"${kind}"`)),
   )
   const whereOf = cachedByTerm(({ text, derived }) =>
-    bytesOf(`,"country":${JSON.stringify(text)},"region":${JSON.stringify(derived)}}`),
+    Piece.of(`,"country":${JSON.stringify(text)},"region":${JSON.stringify(derived)}}`),
   )
   let lastMs = Number.NaN
-  let lastProcessed = new Uint8Array(0)
+  let lastProcessed = Piece.of('')
   return {
     processed: (processedMs, out) => {
       // The events of a batch are enriched at one moment.
       if (processedMs !== lastMs) {
         lastMs = processedMs
-        lastProcessed = bytesOf(`,"processed_timestamp":"${isoText(processedMs)}"`)
+        lastProcessed = Piece.of(`,"processed_timestamp":"${isoText(processedMs)}"`)
       }
       out.piece(lastProcessed)
     },
     when: (timeMs, out) => {
       const start = out.length
-      out.piece(secondOf(timeMs))
-      const ms = timeMs % 1000
+      const second = Math.floor(timeMs / 1000)
+      out.piece(secondOf(second))
+      const ms = timeMs - second * 1000
       if (ms !== 0) writeMilliseconds(out.bytes, start + MILLISECONDS_AT, ms)
     },
     what: (version, locale, out) => {
-      out.piece((whatOf[kindOf(locale)] as (version: Term) => Uint8Array)(version))
+      out.piece((whatOf[kindOf(locale)] as (version: Term) => Piece)(version))
     },
     where: (place, out) => out.piece(whereOf(place)),
   }
@@ -241,21 +245,21 @@ function writeMilliseconds(bytes: Uint8Array, at: number, ms: number): void {
 const SECONDS_KEPT = 1024
 
 /** What is told of all moments of a second, with the milliseconds of its first: a zone's offset changes between seconds only. */
-function createSecondReader(timeZone: string): (timeMs: number) => Uint8Array {
+function createSecondReader(timeZone: string): (second: number) => Piece {
   const hourOf = createHourReader(timeZone)
   const isoText = createIsoText()
   const seconds = new Float64Array(SECONDS_KEPT).fill(-1)
-  const pieces: Uint8Array[] = []
-  return timeMs => {
-    const second = Math.floor(timeMs / 1000)
-    const place = second % SECONDS_KEPT
+  const pieces: Piece[] = []
+  return second => {
+    // Of the lower 32 bits, which seconds pass in 2038.
+    const place = second & (SECONDS_KEPT - 1)
     if (seconds[place] !== second) {
-      const hour = hourOf(timeMs)
+      const hour = hourOf(second * 1000)
       const text = `${READABLE}${isoText(second * 1000)}","hour_of_day":${hour},"day_part":"${dayPartOf(hour)}"`
-      pieces[place] = bytesOf(text)
+      pieces[place] = Piece.of(text)
       seconds[place] = second
     }
-    return pieces[place] as Uint8Array
+    return pieces[place] as Piece
   }
 }
 
@@ -272,3 +276,5 @@ function cachedByTerm<Made>(make: (term: Term) => Made): (term: Term) => Made {
     return made[id] as Made
   }
 }
+
+const deviceOf = cachedByTerm(({ text }) => Piece.of(`"${text}"`))

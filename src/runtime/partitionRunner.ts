@@ -71,6 +71,10 @@ export class PartitionRunner<T extends Task> {
   #lastCommit: Commit | null = null
   #wasLive = false
   #heldBack = false
+  /** Where the log ended when it was last looked at. */
+  #logEnd = 0
+  /** Whether so much came that it was told before its time: until the log's end is reached. */
+  #catchesUp = false
   /** Rebalances that are being gone through. */
   #resuming = 0
   #resumed = Promise.resolve()
@@ -153,6 +157,7 @@ export class PartitionRunner<T extends Task> {
 
   /** Takes a look at the log's range, begun at `asOf` when the task stood at `position`. */
   observe(position: number, log: LogRange, asOf: number): void {
+    this.#logEnd = log.end
     this.#idleness.observe(position, log, asOf)
   }
 
@@ -263,6 +268,7 @@ export class PartitionRunner<T extends Task> {
     this.#task = null
     this.#wasLive = false
     this.#heldBack = false
+    this.#catchesUp = false
     this.#ports.pause()
     this.#restoring = this.#restoreUntilDone().finally(() => {
       this.#restoring = null
@@ -303,6 +309,7 @@ export class PartitionRunner<T extends Task> {
     const task = factory.restore(partition, commit, log, now())
     this.#task = task
     this.#lastCommit = commit
+    this.#logEnd = log.end
     this.#become('running')
     this.#ports.seek(task.position)
     this.#ports.resume()
@@ -322,15 +329,22 @@ export class PartitionRunner<T extends Task> {
     this.#flushIfFull()
   }
 
-  /** Bounds what waits: one flush's worth under way, and at most HOLD_BACK_FACTOR times that behind it. */
+  /**
+   * Bounds what waits: one flush's worth under way, and at most HOLD_BACK_FACTOR times that behind it. The last of a backlog
+   * is told as it is reached: its readers have waited for it, and those of the next events wait for FLUSH_INTERVAL.
+   */
   #flushIfFull(): void {
     const task = this.#task
     const { flushMaxBytes, flushMaxEvents } = this.#options
     if (!task?.live) return
     const isMany = flushMaxEvents > 0 && task.pendingEvents >= flushMaxEvents
-    if (task.pendingBytes <= flushMaxBytes && !isMany) return
-    if (this.#flushing === null) void this.flush()
-    else if (!this.#heldBack && task.pendingBytes > HOLD_BACK_FACTOR * flushMaxBytes) {
+    const isFull = task.pendingBytes > flushMaxBytes || isMany
+    if (isFull && task.position < this.#logEnd) this.#catchesUp = true
+    if (!isFull && !(this.#catchesUp && task.position >= this.#logEnd)) return
+    if (this.#flushing === null) {
+      if (!isFull) this.#catchesUp = false
+      void this.flush()
+    } else if (!this.#heldBack && task.pendingBytes > HOLD_BACK_FACTOR * flushMaxBytes) {
       this.#heldBack = true
       this.#ports.pause()
     }

@@ -1,4 +1,4 @@
-import { ByteWriter } from '../events/byteWriter.ts'
+import { ByteWriter, Piece } from '../events/byteWriter.ts'
 import { CODE_MEANINGS, type DeadLetterCode } from '../events/codes.ts'
 import type { LoginEvent } from '../events/parse.ts'
 import type { EnrichedSplice } from '../events/splice.ts'
@@ -51,8 +51,8 @@ export class EventOutputs {
   /** What every enriched record has beside its key, its value and the event's own headers. */
   readonly #ownBytes: number
   /** The headers of an enriched record that has none of the event's, as a record holds them, up to the offset's digits. */
-  readonly #headersHead: Uint8Array
-  readonly #headersTail: Uint8Array
+  readonly #headersHead: Piece
+  readonly #headersTail: Piece
   #enriched: PackedRecords | null = null
   /** What the last capture's came to. */
   #expectedBytes = 0
@@ -75,10 +75,10 @@ export class EventOutputs {
     const offsetAt = out.open(1)
     out.ascii(OFFSET)
     out.close(offsetAt, 1)
-    this.#headersHead = out.bytes.slice(0, out.length)
+    this.#headersHead = new Piece(out.bytes.subarray(0, out.length))
     out.cut(0)
     for (const header of this.#keyId) packHeader(out, header)
-    this.#headersTail = out.bytes.slice(0, out.length)
+    this.#headersTail = new Piece(out.bytes.subarray(0, out.length))
   }
 
   /** About how many bytes wait. */

@@ -16,19 +16,29 @@ const FIRST_RECORDS = 64
 /** Most keys are shorter than 64 bytes and most values at least so long: their lengths then take one byte and two. */
 const KEY_RESERVE = 1
 const VALUE_RESERVE = 2
+const RECORD_RESERVE = 2
+/** Near to what batches are cut to by default: what is left has room for one more record of usual length. */
+const RUN_BYTES = 720 * 1024
 
 /**
- * Records with keys for one topic, one behind the other in one run of bytes, each as a record batch holds it from its key
- * on: key, value and headers, with their lengths as zigzag varints before them. No object is made for a record; whoever
- * sends them copies each into the batch of the partition that its key chooses.
+ * Records with keys for one topic, one behind the other in one run of bytes, each as a record batch holds it: lengths as
+ * zigzag varints before record, key, value and headers. No object is made for a record. Every so many bytes a record is
+ * written as the first of a batch and those behind it as its next: if all keys choose the same partition, as they do
+ * where the source topic is keyed likewise, these runs are batches as they stand. Else whoever sends them copies each,
+ * from its key on, into the batch of its partition.
  */
 export class PackedRecords {
   readonly topic = 'enriched'
   readonly out: ByteWriter
-  /** Where each record ends; it begins where the one before it ends. */
+  /** Where the key of each record begins, its length included, and where the record ends. */
+  #keys = new Int32Array(FIRST_RECORDS)
   #ends = new Int32Array(FIRST_RECORDS)
   #count = 0
+  #recordAt = 0
   #partAt = 0
+  /** The first record of each run, and where the last run begins. */
+  readonly #runs: number[] = []
+  #runAt = 0
   #released = false
 
   /** @param expectedBytes what they will come to, so far as that is known */
@@ -51,17 +61,40 @@ export class PackedRecords {
     return this.out.bytes
   }
 
+  /** Where the record's key begins: what comes before it belongs to its place in a run. */
   startOf(index: number): number {
-    return index === 0 ? 0 : (this.#ends[index - 1] as number)
+    return this.#keys[index] as number
   }
 
   endOf(index: number): number {
     return this.#ends[index] as number
   }
 
-  /** Between this and `endKey` the key's bytes are written to `out`. */
+  /** The numbers of the records with which runs begin. */
+  get runs(): readonly number[] {
+    return this.#runs
+  }
+
+  /** Where the record begins as it stands in its run: where the one before it ends. */
+  wholeStartOf(index: number): number {
+    return index === 0 ? 0 : (this.#ends[index - 1] as number)
+  }
+
+  /** Begins a record. Between this and `endKey` the key's bytes are written to `out`. */
   beginKey(): void {
-    this.#partAt = this.out.open(KEY_RESERVE)
+    const { out } = this
+    if (this.#runs.length === 0 || out.length - this.#runAt >= RUN_BYTES) {
+      this.#runs.push(this.#count)
+      this.#runAt = out.length
+    }
+    this.#recordAt = out.open(RECORD_RESERVE)
+    // Attributes, and how much later than the batch's first it was sent: there are none, and it was not.
+    out.varint(0)
+    out.varint(0)
+    out.varint(this.#count - (this.#runs.at(-1) as number))
+    if (this.#count === this.#ends.length) this.#grow()
+    this.#keys[this.#count] = out.length
+    this.#partAt = out.open(KEY_RESERVE)
   }
 
   endKey(): void {
@@ -78,17 +111,24 @@ export class PackedRecords {
 
   /** Ends a record, whose headers have been written as well: how many, and of each its name and value. */
   endRecord(): void {
-    if (this.#count === this.#ends.length) {
-      const grown = new Int32Array(2 * this.#count)
-      grown.set(this.#ends)
-      this.#ends = grown
-    }
+    const end = this.out.length
+    this.out.close(this.#recordAt, RECORD_RESERVE)
+    // Its length may have taken more or less room than was kept for it.
+    this.#keys[this.#count] = (this.#keys[this.#count] as number) + this.out.length - end
     this.#ends[this.#count++] = this.out.length
   }
 
   /** Forgets what was written of a record that has not ended. */
   undoRecord(): void {
-    this.out.cut(this.startOf(this.#count))
+    this.out.cut(this.wholeStartOf(this.#count))
+  }
+
+  #grow(): void {
+    const [keys, ends] = [this.#keys, this.#ends]
+    this.#keys = new Int32Array(2 * this.#count)
+    this.#keys.set(keys)
+    this.#ends = new Int32Array(2 * this.#count)
+    this.#ends.set(ends)
   }
 
   /** Gives the memory back, once the records are where they belong. How many there were is still known. */
@@ -117,7 +157,7 @@ function packPart(out: ByteWriter, part: string | Uint8Array | null): void {
   }
   const start = out.open(1)
   if (typeof part === 'string') out.text(part)
-  else out.piece(part)
+  else out.array(part)
   out.close(start, 1)
 }
 

@@ -76,7 +76,12 @@ export function writeRecordBatch(
 }
 
 /** Packed records have the layout of a batch's from their keys on, and no timestamps of their own. */
-function writePacked(writer: Writer, { bytes, packed, indices }: PackedSlice): void {
+function writePacked(writer: Writer, { bytes, packed, indices, isRun }: PackedSlice): void {
+  if (isRun) {
+    const [first, last] = [indices[0] as number, indices.at(-1) as number]
+    writer.range(bytes, packed.wholeStartOf(first), packed.endOf(last))
+    return
+  }
   for (let i = 0; i < indices.length; i++) {
     const index = indices[i] as number
     const start = packed.startOf(index)

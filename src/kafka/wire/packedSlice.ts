@@ -9,12 +9,15 @@ export class PackedSlice {
   readonly indices: Int32Array
   /** What the records come to in the pack. */
   readonly byteLength: number
+  /** Whether they are a whole run of the pack, whose bytes are those of a batch. */
+  readonly isRun: boolean
 
-  constructor(packed: PackedRecords, indices: Int32Array, byteLength: number) {
+  constructor(packed: PackedRecords, indices: Int32Array, byteLength: number, isRun = false) {
     this.packed = packed
     this.bytes = bytesOf(packed)
     this.indices = indices
     this.byteLength = byteLength
+    this.isRun = isRun
   }
 
   get length(): number {
@@ -46,6 +49,8 @@ export function slicesOf(
   }
   const sorted = sortedBy(chosen, counts)
   const slices = new Map<number, PackedSlice[]>()
+  const [only = 0] = chosen
+  if (counts[only] === count) return slices.set(only, runsOf(packed, sorted, maxBytes))
   let from = 0
   for (let partition = 0; partition < partitions; partition++) {
     const to = from + (counts[partition] as number)
@@ -67,6 +72,17 @@ function sortedBy(chosen: Int32Array, counts: Int32Array): Int32Array {
     next[partition] = at + 1
   }
   return sorted
+}
+
+/** All records of the pack are for one partition: its runs are batches, but for those that are too large. */
+function runsOf(packed: PackedRecords, indices: Int32Array, maxBytes: number): PackedSlice[] {
+  return packed.runs.flatMap((from, number) => {
+    const to = packed.runs[number + 1] ?? packed.count
+    const bytes = packed.wholeStartOf(to) - packed.wholeStartOf(from)
+    const own = indices.subarray(from, to)
+    if (own.length === 0) return []
+    return bytes <= maxBytes ? [new PackedSlice(packed, own, bytes, true)] : cut(packed, own, maxBytes)
+  })
 }
 
 function cut(packed: PackedRecords, indices: Int32Array, maxBytes: number): PackedSlice[] {

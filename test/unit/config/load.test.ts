@@ -63,7 +63,7 @@ describe('defaults', () => {
       maxFutureSkewMs: 300_000,
       correctionHorizonMs: 300_000,
       flushIntervalMs: 1_000,
-      flushMaxBytes: 1_048_576,
+      flushMaxBytes: 4_194_304,
       emitIntervalMs: 1_000,
       idleTimeoutMs: 5_000,
       chunkSize: 8_192,

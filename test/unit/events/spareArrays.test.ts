@@ -31,6 +31,21 @@ describe('spare arrays', () => {
     spare.give(new Uint8Array(100))
     expect(spare.bytes).toBe(0)
     for (let i = 0; i < 100; i++) spare.give(new Uint8Array(MIB))
-    expect(spare.bytes).toBe(16 * MIB)
+    expect(spare.bytes).toBe(32 * MIB)
+    spare.give(new Uint8Array(33 * MIB))
+    expect(spare.bytes).toBe(32 * MIB)
+  })
+
+  it('that fit best are taken, and those that were given first go first', () => {
+    const spare = new SpareArrays()
+    const [small, large, middle] = [MIB, 25 * MIB, 3 * MIB].map(bytes => new Uint8Array(bytes))
+    for (const array of [small, large, middle]) spare.give(array as Uint8Array)
+    expect(spare.take(2 * MIB) === middle).toBe(true)
+    spare.give(middle as Uint8Array)
+    spare.give(new Uint8Array(4 * MIB))
+    // The first made room for the last.
+    expect(spare.bytes).toBe(32 * MIB)
+    expect(spare.take(MIB / 2) === middle).toBe(true)
+    expect(spare.take(8 * MIB) === large).toBe(true)
   })
 })

@@ -66,6 +66,7 @@ describe('in a record', () => {
   it.each([
     ['a user id that is a number is a text', '"user_id":17,"timestamp":1', { user_id: '17' }],
     ['digits as text are seconds', '"user_id":"u","timestamp":"1694479551"', { timestamp: 1_694_479_551 }],
+    ['also with zeros before them', '"user_id":"u","timestamp":"0094479551"', { timestamp: 94_479_551 }],
     ['milliseconds become seconds', '"user_id":"u","timestamp":1694479551042', { timestamp: 1_694_479_551 }],
     ['a moment keeps its milliseconds elsewhere', '"user_id":"u","timestamp":1694479551042', MOMENT],
     ['a device type is normalised', '"user_id":"u","timestamp":1,"device_type":"iPhone"', { device_type: 'ios' }],

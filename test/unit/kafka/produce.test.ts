@@ -184,7 +184,7 @@ describe('packed records', () => {
   /** In batches of two records each. */
   const packed = (...values: readonly [partition: 0 | 1, value: string][]): PackedMessage => ({
     packed: packOf(...values.map(([partition, value]) => [KEYS[partition], value] as const)),
-    maxBatchBytes: 50,
+    maxBatchBytes: 40,
     value: null,
   })
 

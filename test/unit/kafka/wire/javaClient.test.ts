@@ -103,10 +103,10 @@ it('records packed by the task make the batch that the Java client makes of them
     const packed = new PackedRecords()
     for (const [, key, , value, ...headers] of records) {
       packed.beginKey()
-      packed.out.piece(bytes(key) as Buffer)
+      packed.out.array(bytes(key) as Buffer)
       packed.endKey()
       packed.beginValue()
-      packed.out.piece(bytes(value) as Buffer)
+      packed.out.array(bytes(value) as Buffer)
       packed.endValue()
       packed.out.varint(headers.length)
       for (const [name, header] of headers) packHeader(packed.out, [String(bytes(name)), bytes(header)])

@@ -35,7 +35,12 @@ it('a batch of packed records is byte for byte that of the same records one by o
       const packed = packOf(...given)
       const all = Int32Array.from(given.keys())
       const slice = new PackedSlice(packed, all, packed.byteLength)
-      expect(bytesOf(slice, compression)).toEqual(bytesOf(asMessages(given), compression))
+      const wanted = bytesOf(asMessages(given), compression)
+      expect(bytesOf(slice, compression)).toEqual(wanted)
+      // For one partition they are a batch as they stand.
+      const own = slicesOf(packed, 1, 1e9).get(0) ?? []
+      expect(own.map(({ isRun, byteLength }) => [isRun, byteLength])).toEqual([[true, packed.byteLength]])
+      expect(own.map(run => bytesOf(run, compression))).toEqual([wanted])
     }),
     { seed: SEED, numRuns: 60 },
   )
@@ -73,6 +78,44 @@ it('a batch takes as many records as it has room for', () => {
   const packed = packOf(...Array.from({ length: 100 }, () => ['k', 'v'.repeat(200)] as const))
   const slices = slicesOf(packed, 1, 1_100).get(0) ?? []
   expect(slices.map(({ length }) => length)).toEqual(Array.from({ length: 20 }, () => 5))
+})
+
+it('many records of one partition are batches as they stand, each but the last almost as large as brokers take them', () => {
+  const given = Array.from({ length: 500 }, (_, i) => ['k', String(i).repeat(2_000), [['h', 'v']]] as const)
+  const packed = packOf(...given)
+  const own = slicesOf(packed, 12, 768 * 1024).get(murmur2('k') % 12) ?? []
+  expect(own.map(({ isRun }) => isRun)).toEqual(own.map(() => true))
+  expect(own.flatMap(({ indices }) => [...indices])).toEqual([...given.keys()])
+  for (const [i, run] of own.entries()) {
+    const messages = [...run.indices].map(index => {
+      const [key, value, headers] = given[index] as (typeof given)[number]
+      return { key, value, headers }
+    })
+    expect(bytesOf(run).equals(bytesOf(messages))).toBe(true)
+    if (i < own.length - 1) expect(run.byteLength).toBeGreaterThan(700 * 1024)
+  }
+})
+
+it('a run that is too large for its topic is cut, and so is one with a record too large to go with others', () => {
+  const packed = packOf(...[10, 700_000, 10, 700_000, 10, 10].map(length => ['k', 'v'.repeat(length)] as const))
+  const lengthsOf = (most: number) =>
+    (slicesOf(packed, 1, most).get(0) ?? []).map(({ length, isRun }) => [length, isRun])
+  expect(lengthsOf(2_000_000)).toEqual([
+    [4, true],
+    [2, true],
+  ])
+  expect(lengthsOf(768 * 1024)).toEqual([
+    [3, false],
+    [1, false],
+    [2, true],
+  ])
+  expect(lengthsOf(100_000)).toEqual([
+    [1, false],
+    [1, false],
+    [1, false],
+    [1, false],
+    [2, true],
+  ])
 })
 
 it('a produce request holds batches of both kinds', () => {
