@@ -95,7 +95,7 @@ function ownerOf(url: string, functionName: string): string {
   if (package_ !== null) return `package ${package_[1]}`
   if (source !== null) return `src/${source[1]}`
   if (url.startsWith('node:')) return 'Node'
-  if (url.startsWith('wasm:')) return 'WebAssembly'
+  if (url.startsWith('wasm:')) return 'the kernel (WebAssembly)'
   if (url !== '') return 'the probe of this benchmark'
   return functionName === '(garbage collector)'
     ? 'the garbage collector'

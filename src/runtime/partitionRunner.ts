@@ -120,6 +120,8 @@ export class PartitionRunner<T extends Task> {
     this.#resumed = this.#resumed.then(() => this.#resumeOnce())
     await this.#resumed
     this.#resuming--
+    // Meanwhile nothing was told.
+    this.#flushIfFull()
   }
 
   /** Gives the partition records. Ignored when they begin past the task's position, which is then asked for again. */
@@ -342,7 +344,7 @@ export class PartitionRunner<T extends Task> {
     if (isFull && task.position < this.#logEnd) this.#catchesUp = true
     if (!isFull && !(this.#catchesUp && task.position >= this.#logEnd)) return
     if (this.#flushing === null) {
-      if (!isFull) this.#catchesUp = false
+      if (!isFull && this.#resuming === 0) this.#catchesUp = false
       void this.flush()
     } else if (!this.#heldBack && task.pendingBytes > HOLD_BACK_FACTOR * flushMaxBytes) {
       this.#heldBack = true

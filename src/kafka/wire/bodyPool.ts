@@ -28,7 +28,7 @@ export class BodyPool {
   }
 
   /**
-   * Nobody reads the body any more. Who does so by mistake finds it detached, which throws, and never the bytes of
+   * Nobody reads the body any more. Who does so by mistake finds it detached: without a byte, and never with those of
    * another response.
    * @param memory of a body that was taken; any other is left alone
    */

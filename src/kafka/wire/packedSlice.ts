@@ -74,15 +74,19 @@ function sortedBy(chosen: Int32Array, counts: Int32Array): Int32Array {
   return sorted
 }
 
-/** All records of the pack are for one partition: its runs are batches, but for those that are too large. */
+/**
+ * All records of the pack are for one partition: its runs are batches. Where one is too large, all are cut anew: pieces of
+ * runs, each with a remainder, would be more batches than need be.
+ */
 function runsOf(packed: PackedRecords, indices: Int32Array, maxBytes: number): PackedSlice[] {
-  return packed.runs.flatMap((from, number) => {
+  const slices: PackedSlice[] = []
+  for (const [number, from] of packed.runs.entries()) {
     const to = packed.runs[number + 1] ?? packed.count
     const bytes = packed.wholeStartOf(to) - packed.wholeStartOf(from)
-    const own = indices.subarray(from, to)
-    if (own.length === 0) return []
-    return bytes <= maxBytes ? [new PackedSlice(packed, own, bytes, true)] : cut(packed, own, maxBytes)
-  })
+    if (bytes > maxBytes) return cut(packed, indices, maxBytes)
+    if (to > from) slices.push(new PackedSlice(packed, indices.subarray(from, to), bytes, true))
+  }
+  return slices
 }
 
 function cut(packed: PackedRecords, indices: Int32Array, maxBytes: number): PackedSlice[] {

@@ -21,6 +21,8 @@ export type RecordBlock = {
 const NOTHING = Buffer.alloc(0)
 const MOST_VARINT_BYTES = 5
 const MOST_VARLONG_BYTES = 10
+/** So many hold 49 bits. */
+const EXACT_VARLONG_BYTES = 7
 /** Where a number leads that has no end: past all bytes, so that whoever checks ranges finds it. */
 const NOWHERE = 2 ** 40
 
@@ -38,16 +40,31 @@ function readVarint(bytes: Buffer): number {
   return (value >>> 1) ^ -(value & 1)
 }
 
-/** Exact up to 2^53, which is far more milliseconds than timestamps lie apart. */
+/** The number of 64 bits nearest to which a double comes. */
 function readVarlong(bytes: Buffer): number {
+  const start = at
   let byte = bytes[at++] as number
   let value = byte & 0x7f
-  for (let i = 1, scale = 128; byte >= 0x80 && i < MOST_VARLONG_BYTES; i++, scale *= 128) {
+  for (let i = 1, scale = 128; byte >= 0x80 && i < EXACT_VARLONG_BYTES; i++, scale *= 128) {
     byte = bytes[at++] as number
     value += (byte & 0x7f) * scale
   }
-  if (byte >= 0x80) at = NOWHERE
+  if (byte >= 0x80) return readLongVarlong(bytes, start)
   return value % 2 === 0 ? value / 2 : -(value + 1) / 2
+}
+
+/** Beyond what a double adds up exactly, where its lowest bit, the sign, would be lost: only strange clocks lie that far apart. */
+function readLongVarlong(bytes: Buffer, start: number): number {
+  let value = 0n
+  let byte = 0x80
+  at = start
+  for (let shift = 0n; byte >= 0x80 && at < start + MOST_VARLONG_BYTES; shift += 7n) {
+    byte = bytes[at++] ?? 0x80
+    value |= BigInt(byte & 0x7f) << shift
+  }
+  if (byte >= 0x80) at = NOWHERE
+  value = BigInt.asUintN(64, value)
+  return Number((value & 1n) === 0n ? value >> 1n : -(value >> 1n) - 1n)
 }
 
 /**
@@ -239,7 +256,9 @@ export class WireRecords implements RecordBatch {
   }
 
   #enterBlock(): boolean {
-    const block = this.#blocks.pop()
+    let block = this.#blocks.pop()
+    // Compaction leaves empty batches behind, thousands of them at times.
+    while (block?.count === 0) block = this.#blocks.pop()
     // What is behind us may have been unpacked to many times its size: nothing of it is held.
     this.#bytes = block?.bytes ?? NOTHING
     this.keyBytes = this.#bytes
@@ -248,7 +267,7 @@ export class WireRecords implements RecordBatch {
     if (block === undefined) return false
     this.#left = block.count
     this.#at = block.start
-    return block.count > 0 || this.#enterBlock()
+    return true
   }
 
   #read(): void {

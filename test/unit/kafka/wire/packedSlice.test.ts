@@ -96,7 +96,7 @@ it('many records of one partition are batches as they stand, each but the last a
   }
 })
 
-it('a run that is too large for its topic is cut, and so is one with a record too large to go with others', () => {
+it('where a run is too large for its topic all are cut anew, and so they are with a record too large to go with others', () => {
   const packed = packOf(...[10, 700_000, 10, 700_000, 10, 10].map(length => ['k', 'v'.repeat(length)] as const))
   const lengthsOf = (most: number) =>
     (slicesOf(packed, 1, most).get(0) ?? []).map(({ length, isRun }) => [length, isRun])
@@ -106,15 +106,14 @@ it('a run that is too large for its topic is cut, and so is one with a record to
   ])
   expect(lengthsOf(768 * 1024)).toEqual([
     [3, false],
-    [1, false],
-    [2, true],
+    [3, false],
   ])
   expect(lengthsOf(100_000)).toEqual([
     [1, false],
     [1, false],
     [1, false],
     [1, false],
-    [2, true],
+    [2, false],
   ])
 })
 

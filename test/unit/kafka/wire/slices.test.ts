@@ -101,7 +101,24 @@ const record = fc.record({
   value,
   headers: fc.array(fc.tuple(fc.constantFrom(...NAMES), nullable), { maxLength: 3 }),
   offsetStep: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 1_000_000 })),
-  timestampDelta: fc.oneof(fc.constant(0), fc.integer(), fc.constantFrom(-(2 ** 45), 2 ** 45, -1, 63, 64, -64, -65)),
+  timestampDelta: fc.oneof(
+    fc.constant(0),
+    fc.integer(),
+    fc.constantFrom(
+      -(2 ** 45),
+      2 ** 45,
+      -(2 ** 53) - 2,
+      2 ** 53 + 2,
+      -(2 ** 60),
+      2 ** 60,
+      -(2 ** 63),
+      -1,
+      63,
+      64,
+      -64,
+      -65,
+    ),
+  ),
   more: fc.tuple(fc.nat(1), fc.nat(2), fc.nat(1)),
 })
 type GivenRecord = typeof record extends fc.Arbitrary<infer R> ? R : never
@@ -186,3 +203,11 @@ it('a record too long for a slice is read by itself, and those around it by slic
   const { records, slices } = readAlike([own])
   expect([records.map(({ value: found }) => found.length), slices]).toEqual([sizes, 2])
 })
+
+it('passes over any number of batches that compaction has emptied', () => {
+  const empty: RecordBlock = { ...emptyBlock, baseOffset: 0 }
+  const batch = () => new WireRecords(new Array<RecordBlock>(20_000).fill(empty), 0, 0, 0)
+  expect([batch().next(), batch().fill(slice)]).toEqual([false, false])
+})
+
+const emptyBlock = { bytes: Buffer.alloc(0), start: 0, end: 0, count: 0, baseTimestamp: 0, appendTime: null }
