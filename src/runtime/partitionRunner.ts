@@ -71,10 +71,6 @@ export class PartitionRunner<T extends Task> {
   #lastCommit: Commit | null = null
   #wasLive = false
   #heldBack = false
-  /** Where the log ended when it was last looked at. */
-  #logEnd = 0
-  /** Whether so much came that it was told before its time: until the log's end is reached. */
-  #catchesUp = false
   /** Rebalances that are being gone through. */
   #resuming = 0
   #resumed = Promise.resolve()
@@ -120,8 +116,6 @@ export class PartitionRunner<T extends Task> {
     this.#resumed = this.#resumed.then(() => this.#resumeOnce())
     await this.#resumed
     this.#resuming--
-    // Meanwhile nothing was told.
-    this.#flushIfFull()
   }
 
   /** Gives the partition records. Ignored when they begin past the task's position, which is then asked for again. */
@@ -159,7 +153,6 @@ export class PartitionRunner<T extends Task> {
 
   /** Takes a look at the log's range, begun at `asOf` when the task stood at `position`. */
   observe(position: number, log: LogRange, asOf: number): void {
-    this.#logEnd = log.end
     this.#idleness.observe(position, log, asOf)
   }
 
@@ -270,7 +263,6 @@ export class PartitionRunner<T extends Task> {
     this.#task = null
     this.#wasLive = false
     this.#heldBack = false
-    this.#catchesUp = false
     this.#ports.pause()
     this.#restoring = this.#restoreUntilDone().finally(() => {
       this.#restoring = null
@@ -311,7 +303,6 @@ export class PartitionRunner<T extends Task> {
     const task = factory.restore(partition, commit, log, now())
     this.#task = task
     this.#lastCommit = commit
-    this.#logEnd = log.end
     this.#become('running')
     this.#ports.seek(task.position)
     this.#ports.resume()
@@ -331,22 +322,15 @@ export class PartitionRunner<T extends Task> {
     this.#flushIfFull()
   }
 
-  /**
-   * Bounds what waits: one flush's worth under way, and at most HOLD_BACK_FACTOR times that behind it. The last of a backlog
-   * is told as it is reached: its readers have waited for it, and those of the next events wait for FLUSH_INTERVAL.
-   */
+  /** Bounds what waits: one flush's worth under way, and at most HOLD_BACK_FACTOR times that behind it. */
   #flushIfFull(): void {
     const task = this.#task
     const { flushMaxBytes, flushMaxEvents } = this.#options
     if (!task?.live) return
     const isMany = flushMaxEvents > 0 && task.pendingEvents >= flushMaxEvents
-    const isFull = task.pendingBytes > flushMaxBytes || isMany
-    if (isFull && task.position < this.#logEnd) this.#catchesUp = true
-    if (!isFull && !(this.#catchesUp && task.position >= this.#logEnd)) return
-    if (this.#flushing === null) {
-      if (!isFull && this.#resuming === 0) this.#catchesUp = false
-      void this.flush()
-    } else if (!this.#heldBack && task.pendingBytes > HOLD_BACK_FACTOR * flushMaxBytes) {
+    if (task.pendingBytes <= flushMaxBytes && !isMany) return
+    if (this.#flushing === null) void this.flush()
+    else if (!this.#heldBack && task.pendingBytes > HOLD_BACK_FACTOR * flushMaxBytes) {
       this.#heldBack = true
       this.#ports.pause()
     }

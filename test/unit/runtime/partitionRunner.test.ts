@@ -193,49 +193,6 @@ describe('records', () => {
     expect(world.take()).toEqual(['resume', ...FLUSH, 'commit 9'])
   })
 
-  test('that end a backlog are told as its end is reached', async () => {
-    const world = await running()
-    world.task.pendingBytes = 2001
-    read(world, 0, 900)
-    await settle()
-    expect(world.take()).toEqual([...FLUSH, 'commit 900'])
-    read(world, 900, 999)
-    await settle()
-    expect(world.take()).toEqual([])
-    read(world, 999, 1000)
-    await settle()
-    expect(world.take()).toEqual([...FLUSH, 'commit 1000'])
-    read(world, 1000, 1001)
-    await settle()
-    expect(world.take()).toEqual([])
-  })
-
-  test('that end a backlog during a flush are told after it, up to the end that was seen last', async () => {
-    const world = await running()
-    world.runner.observe(0, { start: 0, end: 1200 }, 0)
-    const release = world.hold('commit')
-    world.task.pendingBytes = 2001
-    read(world, 0, 1000)
-    read(world, 1000, 1200)
-    await settle()
-    expect(world.take()).toEqual([...FLUSH, 'commit 1000'])
-    release()
-    await settle()
-    expect(world.take()).toEqual([...FLUSH, 'commit 1200'])
-  })
-
-  test('that are no backlog wait for their time', async () => {
-    const world = await running()
-    read(world, 0, 1000)
-    world.task.pendingBytes = 2001
-    read(world, 1000, 1001)
-    await settle()
-    expect(world.take()).toEqual([...FLUSH, 'commit 1001'])
-    read(world, 1001, 1002)
-    await settle()
-    expect(world.take()).toEqual([])
-  })
-
   test('that break the task end the process', async () => {
     const world = await running()
     world.task.process = () => {
