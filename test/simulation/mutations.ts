@@ -111,7 +111,7 @@ const TELLING: readonly Mutation[] = [
     find: '|| from !== task.position) return',
     replace: ') return',
     seeds: 1000,
-    expects: ['totals', 'stream-totals', 'commit-truth', 'partial-true', 'coverage', 'no-invariant'],
+    expects: ['totals', 'stream-totals', 'commit-truth', 'partial-true', 'coverage', 'no-invariant', 'rollup-sums'],
   },
 ]
 
