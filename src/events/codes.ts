@@ -58,3 +58,8 @@ function meaningsOfFields(): Record<`missing_${EventFieldName}` | `invalid_${Eve
   ])
   return Object.fromEntries(meanings)
 }
+
+/** The optional fields among these names, as bits in the order of OPTIONAL_FIELDS. */
+export function optionalBits(names: readonly string[]): number {
+  return OPTIONAL_FIELDS.reduce((bits, field, i) => bits | (Number(names.includes(field)) << i), 0)
+}

@@ -1,4 +1,4 @@
-import { OPTIONAL_FIELDS } from './codes.ts'
+import { OPTIONAL_FIELDS, optionalBits } from './codes.ts'
 import { DEFAULT_MAX_DEPTH } from './fields.ts'
 import { DEVICES, LOCALES, UNKNOWN_DEVICE, UNKNOWN_LOCALE, UNKNOWN_VERSION, VERSIONS } from './fieldTerms.ts'
 import { NO_IPV4 } from './ip.ts'
@@ -109,10 +109,7 @@ export class EventSlice {
   ) {
     // Where not even an event itself may nest, none is read here.
     this.#maxEventBytes = maxEventDepth > 0 ? Math.min(maxEventBytes, INPUT_BYTES) : 0
-    this.#required = OPTIONAL_FIELDS.reduce(
-      (bits, field, i) => bits | (Number(validationRequired.includes(field)) << i),
-      0,
-    )
+    this.#required = optionalBits(validationRequired)
     this.#keepsFields = keepsFields
   }
 

@@ -1,6 +1,6 @@
 import { hashText53 } from '../aggregate/hash.ts'
 import { binaryTime, type HeaderLookup, isEnvelope } from './cloudEvent.ts'
-import { EVENT_FIELDS, OPTIONAL_FIELDS, type OptionalField, type RejectionCode } from './codes.ts'
+import { EVENT_FIELDS, OPTIONAL_FIELDS, type OptionalField, optionalBits, type RejectionCode } from './codes.ts'
 import { nestsDeeper } from './depth.ts'
 import { DEFAULT_MAX_DEPTH, MAX_LENGTHS, UNKNOWN } from './fields.ts'
 import { DEVICES, LOCALES, UNKNOWN_DEVICE, UNKNOWN_LOCALE, UNKNOWN_VERSION, VERSIONS } from './fieldTerms.ts'
@@ -42,8 +42,7 @@ export type EventParser = (
 export function createEventParser(rules: EventRules, keepFields = false): EventParser {
   const full = createFullParser(rules, keepFields)
   const { maxEventBytes, maxEventDepth: maxDepth = DEFAULT_MAX_DEPTH } = rules
-  let required = 0
-  for (const [i, name] of OPTIONAL_FIELDS.entries()) if (rules.validationRequired.includes(name)) required |= 1 << i
+  const required = optionalBits(rules.validationRequired)
   const scanner = new EventScanner({ required, maxDepth, keepFields })
   return (bytes, start, end, event, headers) => {
     if (start < 0 || end <= start) return 'empty_value'
