@@ -68,7 +68,7 @@ const PEERS: readonly Peer[] = [
     target: null,
   },
   {
-    ...{ name: 'Python kafka-python', work: 'enriching', share: 1 / 20, stops: true, install: PYTHON },
+    ...{ name: 'Python kafka-python', work: 'enriching', share: 1 / 100, stops: true, install: PYTHON },
     tells: true,
     program: () => pythonProgram('kafka_python.py'),
     target: null,

@@ -6,8 +6,8 @@ import { Aggregate, type AggregateLimits } from './aggregate.ts'
 import { hashAscii, hashText } from './hash.ts'
 import { TermCounts } from './termCounts.ts'
 
-/** The place of the event in a row of a slice: a country and, derived, a region. */
-export type PlaceOfRow = (row: number) => Term
+/** The places of the events in rows [first, end) of a slice, each a country and, derived, a region; good until the next call. */
+export type PlacesOfRows = (first: number, end: number) => readonly Term[]
 
 /**
  * Counts login events into an aggregate, without an object or a text of their own: the same as adding one after the other
@@ -62,17 +62,17 @@ export class EventCounts {
 
   /**
    * Adds the events of rows [first, end), which the slice has just counted in a run.
-   * @param placeOf the place of the event in a row
    * @param event is filled again and again
    */
-  addRun(slice: EventSlice, first: number, end: number, placeOf: PlaceOfRow, event: LoginEvent): void {
+  addRun(slice: EventSlice, first: number, end: number, placesOf: PlacesOfRows, event: LoginEvent): void {
     const aggregate = this.#aggregate
     aggregate.count += end - first
     slice.takeTerms(0, this.#devices)
     slice.takeTerms(1, this.#locales)
     slice.takeTerms(2, this.#versions)
     slice.takeMissing((missing, events) => aggregate.addQuality(missing, 0, events))
-    for (let row = first; row < end; row++) this.#places.add(placeOf(row))
+    const places = placesOf(first, end)
+    for (let i = 0; i < end - first; i++) this.#places.add(places[i] as Term)
     const users = slice.runUsers
     for (let i = 0; i < users; i++) {
       slice.readLogin(slice.runUserRow(i), event)

@@ -41,7 +41,7 @@ const spec: RoleSpec<AggregateTask> = {
 }
 
 async function open({ settings, kafka, limits, log, traced }: RoleContext): Promise<RoleParts<AggregateTask>> {
-  const { place, placeOfIpv4, enrich, splice, close: closeEnrichment } = await openEnrichment(settings.enriched, log)
+  const { place, ipv4Places, enrich, splice, close: closeEnrichment } = await openEnrichment(settings.enriched, log)
   const outputs = await openOutputs(settings, kafka, { enrich, splice })
   const { compression } = settings
   const batchLimits: BatchLimits = {
@@ -62,7 +62,7 @@ async function open({ settings, kafka, limits, log, traced }: RoleContext): Prom
     idleTimeoutMs: settings.idleTimeoutMs,
     limits,
     place,
-    placeOfIpv4,
+    ipv4Places,
     outputs,
     traced,
   })

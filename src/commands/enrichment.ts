@@ -10,7 +10,7 @@ import type { Log } from '../telemetry/log.ts'
 export type Enrichment = {
   /** The place of an event's address. Windows count places also when no event is enriched. */
   readonly place: GeoLookup
-  readonly placeOfIpv4: Ipv4Lookup
+  readonly ipv4Places: Ipv4Lookup
   /** Null when accepted events are only counted. */
   readonly enrich: EnrichText | null
   /** Null when every record is written as a text: also where fields are chosen or renamed. */
@@ -34,5 +34,5 @@ export async function openEnrichment(
   const places = createPlaceReader(lookup)
   const enrich = enabled ? createEnrichedText({ timeZone, geo: lookup, hashUserId, fields }, places) : null
   const splice = enabled && fields === null ? createEnrichedSplice({ timeZone, hashUserId }) : null
-  return { place: places.placeOf, placeOfIpv4: lookupIpv4, enrich, splice, close }
+  return { place: places.placeOf, ipv4Places: lookupIpv4, enrich, splice, close }
 }

@@ -67,6 +67,7 @@ const VERSION_TERMS = noTerms(UNKNOWN_VERSION)
 const TERMS = [DEVICE_TERMS, LOCALE_TERMS, VERSION_TERMS] as const
 const UNKNOWN_TERMS = [UNKNOWN_DEVICE, UNKNOWN_LOCALE, UNKNOWN_VERSION] as const
 const DICTIONARIES = [DEVICES, LOCALES, VERSIONS] as const
+const ADDRESSES = new Int32Array(LAYOUT.MOST_ROWS)
 const decoder = new TextDecoder()
 const QUOTE = 0x22
 
@@ -167,10 +168,15 @@ export class EventSlice {
     return INTS[ROWS_AT + row * ROW_INTS + HEADER_COUNT] as number
   }
 
-  /** The address as an unsigned 32-bit number with a sign, of an event that was read; null when it was missing. */
-  ipv4(row: number): number | null {
-    const at = ROWS_AT + row * ROW_INTS
-    return (INTS[at + IP_START] as number) < 0 ? null : (INTS[at + IPV4] as number)
+  /**
+   * The addresses of events that were read, in rows [first, end); good until the next call. Of one that is missing it is
+   * 0.0.0.0, which is nowhere as well.
+   */
+  addresses(first: number, end: number): Int32Array {
+    for (let row = first, at = ROWS_AT + first * ROW_INTS; row < end; row++, at += ROW_INTS) {
+      ADDRESSES[row - first] = INTS[at + IPV4] as number
+    }
+    return ADDRESSES
   }
 
   /**

@@ -14,8 +14,13 @@ export type PlaceReader = {
   readonly placeOf: GeoLookup
 }
 
-/** Looks up an IPv4 address, 32 bits with a sign or without: the term of its place. It answers for every number and never throws. */
-export type Ipv4Lookup = (address: number) => Term
+/** Looks up IPv4 addresses, 32 bits with a sign or without. It answers for every number and never throws. */
+export type Ipv4Lookup = {
+  /** The term of an address's place. */
+  termOf(address: number): Term
+  /** Those of the first `count` addresses, into the same places of `terms`: in about half the time of one by one. */
+  termsOf(addresses: Int32Array, count: number, terms: Term[]): void
+}
 
 const NOWHERE: GeoPlace = { country: UNKNOWN, region: UNKNOWN }
 

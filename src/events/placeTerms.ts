@@ -22,8 +22,8 @@ export function placeTermOf({ country, region }: GeoPlace): Term {
 /** The place that an accepted event came from, by the faster way where there is one. */
 export function placeOfEvent(
   event: LoginEvent,
-  { place, placeOfIpv4 }: { readonly place: GeoLookup; readonly placeOfIpv4?: Ipv4Lookup },
+  { place, ipv4Places }: { readonly place: GeoLookup; readonly ipv4Places?: Ipv4Lookup },
 ): Term {
-  if (placeOfIpv4 !== undefined && event.ipv4 !== NO_IPV4) return placeOfIpv4(event.ipv4 | 0)
+  if (ipv4Places !== undefined && event.ipv4 !== NO_IPV4) return ipv4Places.termOf(event.ipv4 | 0)
   return placeTermOf(place(event.ip))
 }

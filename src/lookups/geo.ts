@@ -68,7 +68,10 @@ export async function openGeo(options: GeoOptions): Promise<Geo> {
   const search = (ip: string) => placeOf(database, ip)
   const lookup: GeoLookup = ip => recent.get(ip, search)
   let ipv4 = ipv4PlacesOf(database)
-  const lookupIpv4: Ipv4Lookup = address => ipv4.termOf(address)
+  const lookupIpv4: Ipv4Lookup = {
+    termOf: address => ipv4.termOf(address),
+    termsOf: (addresses, count, terms) => ipv4.termsOf(addresses, count, terms),
+  }
   if (options.file === null) return { lookup, lookupIpv4, close: () => {} }
 
   let closed = false

@@ -1,4 +1,4 @@
-import type { GeoPlace } from '../events/place.ts'
+import type { GeoPlace, Ipv4Lookup } from '../events/place.ts'
 import { placeTermOf } from '../events/placeTerms.ts'
 import type { Term } from '../events/term.ts'
 import { type ReservedShare, reservedShare } from './reserved.ts'
@@ -23,24 +23,23 @@ const NOWHERE_FOUND = -1
 const UNNUMBERED = 0xffff
 
 /**
- * The places of IPv4 addresses, in a form of its own: of each /16 block either the one place of all its addresses, or its
- * ranges in ascending order. A block is worked out from the tree when it is asked for first, so that nothing is to be
+ * The places of IPv4 addresses, in a form of its own: of each /16 block its ranges in ascending order. A block is worked out from the tree when it is asked for first, so that nothing is to be
  * waited for at the start: about a microsecond a block, since events that come from all over the world ask for all of them
  * soon. From then on a search costs about the same for a million addresses as for one. The places of all blocks come to at
  * most a few MB.
  */
-export class Ipv4Places {
+export class Ipv4Places implements Ipv4Lookup {
   readonly #tree: MmdbTree
   /** Its node for the first of all IPv4 addresses. */
   readonly #root: number
   readonly #search: (ip: string) => GeoPlace
-  /** By block: 0 while it is not known, 1 + the number of its place, or -1 - the number of its list of ranges. */
-  readonly #blocks = new Int32Array(BLOCKS)
-  /** Where the list with that number begins; it ends where the next begins. */
-  readonly #lists: number[] = [0]
+  /** Of each block, side by side: where its ranges begin, and how many there are; none while it is not known. */
+  readonly #blocks = new Int32Array(2 * BLOCKS)
   /** Of each range, in the upper half the first address within its block, in the lower half the number of its place. */
   #ranges = new Uint32Array(1024)
   #size = 0
+  /** What `termsOf` has asked for early; of no use by itself. */
+  touched = 0
   readonly #terms: Term[] = []
   readonly #numbers = new Map<Term, number>()
   /** The numbers of places by the tree's records that lead to them. */
@@ -53,42 +52,53 @@ export class Ipv4Places {
     this.#root = this.#findRoot()
   }
 
-  /** @param address 32 bits, with a sign or without */
   termOf(address: number): Term {
     const block = address >>> BLOCK_BITS
-    let found = this.#blocks[block] as number
-    if (found === 0) found = this.#workOut(block)
-    const place = found > 0 ? found - 1 : this.#placeIn(-1 - found, address & REST)
+    const blocks = this.#blocks
+    let left = blocks[2 * block + 1] as number
+    if (left === 0) left = this.#workOut(block)
+    const ranges = this.#ranges
+    const rest = address & REST
+    let at = blocks[2 * block] as number
+    // By halves, without a branch for which of two: where addresses come from is not to be guessed.
+    while (left > 1) {
+      const half = left >>> 1
+      at += half & ~((rest - ((ranges[at + half] as number) >>> BLOCK_BITS)) >> 31)
+      left -= half
+    }
+    const place = (ranges[at] as number) & UNNUMBERED
     return place === UNNUMBERED ? placeTermOf(this.#search(textOf(address))) : (this.#terms[place] as Term)
   }
 
-  /** The number of the place of an address in a block with a list of ranges. */
-  #placeIn(list: number, rest: number): number {
-    const ranges = this.#ranges
-    let low = this.#lists[list] as number
-    let high = (this.#lists[list + 1] as number) - 1
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1
-      if ((ranges[middle] as number) >>> BLOCK_BITS <= rest) low = middle
-      else high = middle - 1
+  /**
+   * What lookups read lies far apart in memory, and most of it in no cache: asked for in loops that do nothing else, much of
+   * it is on its way at the same time.
+   */
+  termsOf(addresses: Int32Array, count: number, terms: Term[]): void {
+    const blocks = this.#blocks
+    for (let i = 0; i < count; i++) {
+      const block = (addresses[i] as number) >>> BLOCK_BITS
+      if (blocks[2 * block + 1] === 0) this.#workOut(block)
     }
-    return (ranges[low] as number) & UNNUMBERED
+    const ranges = this.#ranges
+    let touched = 0
+    for (let i = 0; i < count; i++) {
+      const at = 2 * ((addresses[i] as number) >>> BLOCK_BITS)
+      touched ^= ranges[(blocks[at] as number) + ((blocks[at + 1] as number) >>> 1)] as number
+    }
+    this.touched = touched
+    for (let i = 0; i < count; i++) terms[i] = this.termOf(addresses[i] as number)
   }
 
+  /** @returns how many ranges the block has */
   #workOut(block: number): number {
     const from = this.#size
     let node = this.#root
     for (let bit = BLOCK_BITS - 1; bit >= 0 && this.#isNode(node); bit--) node = this.#child(node, (block >>> bit) & 1)
     this.#walk(node, block, 0, BLOCK_SIZE, 'some')
-    if (this.#size === from + 1) {
-      // The same place everywhere: no list is needed.
-      this.#size = from
-      this.#blocks[block] = 1 + ((this.#ranges[from] as number) & UNNUMBERED)
-    } else {
-      this.#blocks[block] = -this.#lists.length
-      this.#lists.push(this.#size)
-    }
-    return this.#blocks[block] as number
+    this.#blocks[2 * block] = from
+    this.#blocks[2 * block + 1] = this.#size - from
+    return this.#size - from
   }
 
   /**

@@ -21,7 +21,7 @@ export type AggregateTaskSettings = EventRules &
     /** The place of an event's address, which is `unknown` or a valid one as it came. */
     readonly place: GeoLookup
     /** The same of IPv4 addresses, without a text being made; by `place` when left out. */
-    readonly placeOfIpv4?: Ipv4Lookup
+    readonly ipv4Places?: Ipv4Lookup
     readonly outputs: EventOutputSettings
     /** Whether captures tell of the traces that events belong to; off when left out. */
     readonly traced?: boolean

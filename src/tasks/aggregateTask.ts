@@ -251,7 +251,7 @@ export class AggregateTask implements Task {
     const end = slice.countRun(row, { limit, startMs, endMs, skewMs, ceiling }, this.#clock)
     if (end === row) return row
     this.#clock = slice.runClock
-    this.#pendingPartialBytes += window.countRun(slice, row, end, this.#reader.placeOfRow, this.#reader.event, told)
+    this.#pendingPartialBytes += window.countRun(slice, row, end, this.#reader.placesOfRows, this.#reader.event, told)
     if (!told) {
       this.#totals.accepted += end - row
       this.#pendingEvents += end - row

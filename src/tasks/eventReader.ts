@@ -1,4 +1,4 @@
-import type { PlaceOfRow } from '../aggregate/eventCounts.ts'
+import type { PlacesOfRows } from '../aggregate/eventCounts.ts'
 import type { RejectionCode } from '../events/codes.ts'
 import type { EventSlice } from '../events/eventSlice.ts'
 import { createEventParser, type EventParser, emptyEvent, type LoginEvent } from '../events/parse.ts'
@@ -18,6 +18,8 @@ export class EventReader {
   /** Whether records are asked for more than what counting their events needs. */
   readonly asksRecords: boolean
   readonly #settings: AggregateTaskSettings
+  /** Filled again by each run. */
+  readonly #places: Term[] = []
   readonly #parse: EventParser
 
   /** @param slice for the records of all partitions, one batch at a time */
@@ -45,12 +47,17 @@ export class EventReader {
     return placeOfEvent(this.event, this.#settings)
   }
 
-  /** The same of an event in a row that the slice has read. */
-  readonly placeOfRow: PlaceOfRow = row => {
-    const { placeOfIpv4 } = this.#settings
-    const address = this.slice.ipv4(row)
-    if (placeOfIpv4 !== undefined && address !== null) return placeOfIpv4(address)
-    this.slice.read(row, this.event)
-    return this.place()
+  /** The same of events in rows that the slice has read. */
+  readonly placesOfRows: PlacesOfRows = (first, end) => {
+    const { ipv4Places } = this.#settings
+    const places = this.#places
+    if (ipv4Places !== undefined) ipv4Places.termsOf(this.slice.addresses(first, end), end - first, places)
+    else {
+      for (let row = first; row < end; row++) {
+        this.slice.read(row, this.event)
+        places[row - first] = this.place()
+      }
+    }
+    return places
   }
 }

@@ -1,5 +1,5 @@
 import type { Aggregate, AggregateLimits } from '../aggregate/aggregate.ts'
-import { EventCounts, type PlaceOfRow } from '../aggregate/eventCounts.ts'
+import { EventCounts, type PlacesOfRows } from '../aggregate/eventCounts.ts'
 import type { EventSlice } from '../events/eventSlice.ts'
 import type { LoginEvent } from '../events/parse.ts'
 import type { Term } from '../events/term.ts'
@@ -58,12 +58,12 @@ export class OpenWindow {
     slice: EventSlice,
     first: number,
     end: number,
-    placeOf: PlaceOfRow,
+    placesOf: PlacesOfRows,
     event: LoginEvent,
     told: boolean,
   ): number {
     const before = this.#partialBytes
-    this.#counts.addRun(slice, first, end, placeOf, event)
+    this.#counts.addRun(slice, first, end, placesOf, event)
     return this.#counted(slice.offset(end - 1), told, before)
   }
 

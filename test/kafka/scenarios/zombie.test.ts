@@ -16,7 +16,7 @@ for (const delivery of ['at-least-once', 'exactly-once']) {
   const name = `an aggregator stopped past its session comes back as a zombie, ${delivery}: totals equal`
   file.concurrent(name, async () => {
     const random = chance(`zombie aggregator, ${delivery}`)
-    const settings = { SESSION_TIMEOUT: '2s', DELIVERY: delivery, FLUSH_INTERVAL: '50ms' }
+    const settings = { SESSION_TIMEOUT: '2s', DELIVERY: delivery, FLUSH_INTERVAL: '10ms' }
     const options = { aggregators: 2, settings, supervised: true }
     await withPipeline(file.kafka, `zombie-${delivery}`, options, async pipeline => {
       // A letter in every flush: its partition tells whose transaction is open.

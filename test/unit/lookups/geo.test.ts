@@ -176,13 +176,13 @@ describe('a changed file', () => {
     const file = written(cities())
     const { events, until, lookup, lookupIpv4 } = await watched(file)
     expect(lookup('8.8.8.8').region).toBe('US-NY')
-    expect(lookupIpv4(0x0808_0808)).toMatchObject({ text: 'US', derived: 'US-NY' })
+    expect(lookupIpv4.termOf(0x0808_0808)).toMatchObject({ text: 'US', derived: 'US-NY' })
     renameSync(written(other), file)
     await until(1)
     expect(events).toEqual([loaded(file)])
     expect([lookup('8.8.8.8').region, lookup('9.1.1.1').country]).toEqual(['CA-ON', 'unknown'])
-    expect(lookupIpv4(0x0808_0808)).toMatchObject({ text: 'CA', derived: 'CA-ON' })
-    expect(lookupIpv4(0x0901_0101)).toMatchObject({ text: 'unknown', derived: 'unknown' })
+    expect(lookupIpv4.termOf(0x0808_0808)).toMatchObject({ text: 'CA', derived: 'CA-ON' })
+    expect(lookupIpv4.termOf(0x0901_0101)).toMatchObject({ text: 'unknown', derived: 'unknown' })
   })
 
   test('is seen behind a link that is swapped, as Kubernetes swaps them', async () => {

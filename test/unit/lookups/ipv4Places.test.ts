@@ -54,6 +54,20 @@ describe('the database that comes along', () => {
     // One for each record that leads to a country, not one for each network.
     expect(searches()).toBeLessThan(3_000)
   })
+
+  test('of many addresses at once are those of each, and what is behind them stays', () => {
+    const anew = opened(readFileSync(fileURLToPath(import.meta.resolve(BUNDLED)))).places
+    const address = fc.oneof(fc.integer(), fc.constantFrom(0, -1, 0x0808_0808))
+    fc.assert(
+      fc.property(fc.array(address, { maxLength: 40 }), fc.nat(3), (addresses, more) => {
+        const count = Math.max(0, addresses.length - more)
+        const terms = new Array(addresses.length).fill(null)
+        anew.termsOf(Int32Array.from(addresses), count, terms)
+        expect(terms).toEqual(addresses.map((each, i) => (i < count ? places.termOf(each) : null)))
+      }),
+      { seed: SEED, numRuns: 2_000 },
+    )
+  })
 })
 
 describe('networks smaller than a block, side by side and far between', () => {
