@@ -229,7 +229,8 @@ export class AggregateTask implements Task {
     for (let row = 0; row < slice.size; ) {
       const offset = slice.offset(row)
       // Where events are asked for nothing but what they count, those of one window are counted together.
-      const next = this.#reader.asksRecords || offset < batch.baseOffset ? row : this.#countRun(slice, row, offset)
+      const isSingle = this.#reader.asksRecords || this.#traces?.isLooking === true || offset < batch.baseOffset
+      const next = isSingle ? row : this.#countRun(batch, slice, row, offset, now)
       if (next === row) {
         if (offset >= batch.baseOffset) this.#take(batch, row, offset, slice.timestamp(row), now)
         row++
@@ -238,7 +239,7 @@ export class AggregateTask implements Task {
   }
 
   /** Counts the events from the row on that are simply more of the window counted last; returns the row behind them. */
-  #countRun(slice: EventSlice, row: number, offset: number): number {
+  #countRun(batch: RecordBatch, slice: EventSlice, row: number, offset: number, now: number): number {
     if (offset < this.#position) return row
     this.#reach(offset)
     const window = this.#windows.last
@@ -255,6 +256,7 @@ export class AggregateTask implements Task {
     if (!told) {
       this.#totals.accepted += end - row
       this.#pendingEvents += end - row
+      this.#traces?.count(batch, now, end - row)
     }
     this.#processed += end - row
     this.#position = slice.offset(end - 1) + 1

@@ -15,8 +15,10 @@ export class EventReader {
   /** Filled again by each call; read it before the next. */
   readonly event: LoginEvent = emptyEvent()
   readonly slice: EventSlice
-  /** Whether records are asked for more than what counting their events needs. */
+  /** Whether all records are asked for more than what counting their events needs. */
   readonly asksRecords: boolean
+  /** Whether a record that is read by itself is to be shown. */
+  readonly #shows: boolean
   readonly #settings: AggregateTaskSettings
   /** Filled again by each run. */
   readonly #places: Term[] = []
@@ -27,7 +29,8 @@ export class EventReader {
     const isEnriched = settings.outputs.enriched !== null
     this.#settings = settings
     this.slice = slice
-    this.asksRecords = isEnriched || settings.traced === true
+    this.asksRecords = isEnriched
+    this.#shows = isEnriched || settings.traced === true
     this.#parse = createEventParser(settings, isEnriched)
   }
 
@@ -37,7 +40,7 @@ export class EventReader {
    */
   read(batch: RecordBatch, row: number): RejectionCode | null {
     const isRead = row !== NO_ROW && this.slice.read(row, this.event)
-    if (row !== NO_ROW && (!isRead || this.asksRecords)) batch.show(row)
+    if (row !== NO_ROW && (!isRead || this.#shows)) batch.show(row)
     if (isRead) return null
     return this.#parse(batch.valueBytes, batch.valueStart, batch.valueEnd, this.event, batch.header)
   }

@@ -14,8 +14,11 @@ const CLOUD_EVENT_HEADER = 'ce_traceparent'
 export const MAX_LINKS = 64
 /** A capture tells of so many fetches at most, those that came first: a span each. */
 export const MAX_FETCHES = 16
-/** Records of a capture whose headers are looked at: where most carry contexts that nobody sampled, all would cost too much. */
-const MAX_LOOKS = 8_192
+/**
+ * Records of a capture that are looked at: where most carry contexts that nobody sampled, all would cost too much, and events
+ * that are only counted are counted one by one for as long as that lasts.
+ */
+export const MAX_LOOKS = 4_096
 
 const FORMAT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
 const SAMPLED = 0x01
@@ -87,8 +90,9 @@ export class TraceIntake {
    */
   record(batch: RecordBatch, inside: string | null = null, now: number | null = null): void {
     this.count(batch, now)
-    if ((batch.headerCount === 0 && inside === null) || this.#links.size >= MAX_LINKS) return
-    if (++this.#looks > MAX_LOOKS) return
+    if (!this.isLooking) return
+    this.#looks++
+    if (batch.headerCount === 0 && inside === null) return
     // Of most contexts one byte is enough: a text and its parsing cost more than counting the event.
     if (isEvenDigit(batch.headerByte(TRACEPARENT_HEADER, FLAGS_AT))) return
     const text = batch.header(TRACEPARENT_HEADER) ?? batch.header(CLOUD_EVENT_HEADER) ?? inside
@@ -97,12 +101,17 @@ export class TraceIntake {
     this.link(sampledContext(text))
   }
 
-  /** Takes note of a record whose context is of no interest, or is linked on its own. */
-  count({ fetch = null }: RecordBatch, now: number | null = null): void {
-    this.#records++
+  /** Whether more contexts are wanted until the next capture: else records need only be counted. */
+  get isLooking(): boolean {
+    return this.#links.size < MAX_LINKS && this.#looks < MAX_LOOKS
+  }
+
+  /** Takes note of records whose contexts are of no interest, or are linked on their own. */
+  count({ fetch = null }: RecordBatch, now: number | null = null, records = 1): void {
+    this.#records += records
     this.#sinceMs ??= now
     if (fetch !== this.#lastFetch) this.#fetched(fetch)
-    if (this.#counting !== null) this.#counting.records++
+    if (this.#counting !== null) this.#counting.records += records
   }
 
   link(context: Traceparent | null): void {

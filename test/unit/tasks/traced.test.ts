@@ -5,6 +5,7 @@ import { encodeMessage, type Message } from '../../../src/tasks/messages.ts'
 import { createReduceTaskFactory } from '../../../src/tasks/reduceTask.ts'
 import { createSinkTaskFactory } from '../../../src/tasks/sinkTask.ts'
 import { type Capture, type OutputRecord, type OutputTopic, recordsOf } from '../../../src/tasks/task.ts'
+import { MAX_LOOKS } from '../../../src/tasks/traceContext.ts'
 import { traced } from '../../../src/tasks/traced.ts'
 import { keyOf, resultOf } from '../sinks/results.ts'
 import { ArrayBatch, bytesOf, type TestRecord } from '../support.ts'
@@ -70,6 +71,25 @@ describe('an aggregate task', () => {
     capture(task)
     return task
   }
+
+  it('looks at so many events of a capture, and counts the others as it does without tracing', () => {
+    const context = (offset: number) =>
+      offset < 2 || offset === MAX_LOOKS - 1 || offset === MAX_LOOKS ? offset + 1 : 0
+    const events = Array.from({ length: MAX_LOOKS + 1_000 }, (_, offset) => {
+      return context(offset) === 0 ? event(offset, offset) : inTrace(event(offset, offset), context(offset))
+    })
+    const more = [inTrace(event(events.length, 5), 7)]
+    const [looking, plain] = [started({ traced: true }), started({})]
+    for (const task of [looking, plain]) feed(task, ...events)
+    const told = capture(looking)
+    expect(untraced(told)).toEqual(capture(plain))
+    expect(told?.trace).toMatchObject({
+      links: [contextOf(1), contextOf(2), contextOf(MAX_LOOKS)],
+      records: events.length,
+    })
+    feed(looking, ...more)
+    expect(capture(looking)?.trace).toMatchObject({ links: [contextOf(7)], records: 1 })
+  })
 
   it('tells the contexts of the events since the last capture, of those rejected and late too', () => {
     const task = started({ traced: true })
