@@ -23,9 +23,9 @@ const NOWHERE_FOUND = -1
 const UNNUMBERED = 0xffff
 
 /**
- * The places of IPv4 addresses, in a form of its own: of each /16 block its ranges in ascending order. A block is worked out from the tree when it is asked for first, so that nothing is to be
- * waited for at the start: about a microsecond a block, since events that come from all over the world ask for all of them
- * soon. From then on a search costs about the same for a million addresses as for one. The places of all blocks come to at
+ * The places of IPv4 addresses, in a form of its own: of each /16 block its ranges in ascending order. A block is worked
+ * out from the tree when it is asked for first, so that nothing is to be waited for at the start: about a microsecond a
+ * block, since events that come from all over the world ask for all of them soon. From then on a search costs about the same for a million addresses as for one. The places of all blocks come to at
  * most a few MB.
  */
 export class Ipv4Places implements Ipv4Lookup {
