@@ -72,7 +72,7 @@ export function readEvent(start: usize, end: usize, row: usize, members: usize):
       if (keepsMembers) keep(members + <usize>count * MEMBER_BYTES, member, name, from, at)
       count++
     } else if (++others > MOST_OTHERS) return UNKNOWN
-    while (isBlank(at)) at++
+    if (load<u8>(at) <= 0x20) while (isBlank(at)) at++
     if (load<u8>(at) !== 0x2c) break
     at++
   }
@@ -105,10 +105,8 @@ function value(member: i32, at: usize, close: usize, row: usize): usize {
 }
 
 function clear(row: usize): void {
-  store<i32>(row, -1, TEXT_SLOTS)
-  store<i32>(row, -1, TEXT_SLOTS + 4)
-  store<i32>(row, -1, TEXT_SLOTS + 8)
-  store<i32>(row, -1, DEVICE_ID_START)
+  // The three slots and, behind them, DEVICE_ID_START.
+  v128.store(row, i32x4.splat(-1), TEXT_SLOTS)
   store<i32>(row, -1, IP_START)
   store<i32>(row, 0, IPV4)
   store<i32>(row, 0, SPACED)
@@ -153,11 +151,8 @@ function memberAt(before: i32, at: usize): i32 {
 
 function isName(member: i32, at: usize): bool {
   const name = NAMES + <usize>member * NAME_BYTES
-  return (
-    (load<u64>(at) & load<u64>(name, 8)) === load<u64>(name, 16) &&
-    (load<u64>(at, 8) & load<u64>(name, 24)) === load<u64>(name, 32) &&
-    (load<u64>(at, 16) & load<u64>(name, 40)) === load<u64>(name, 48)
-  )
+  const others = v128.xor(v128.and(v128.load(at), v128.load(name, 8)), v128.load(name, 24))
+  return !v128.any_true(others) && (load<u64>(at, 16) & load<u64>(name, 40)) === load<u64>(name, 48)
 }
 
 /** Where the value of a plain name begins that is none of the known; 0 when it is not plain, or its colon stands apart. */

@@ -9,6 +9,7 @@ import {
   MEMBERS_BYTES,
   MOST_ROWS,
   OFFSET_DELTA,
+  READ,
   ROW_BYTES,
   ROWS,
   STATUS,
@@ -17,6 +18,7 @@ import {
   VALUE_END,
   VALUE_START,
 } from './layout'
+import { hashUser, hashUsers } from './users'
 import { learn, makeRoom } from './values'
 
 export { countRun, runClock, runCounted, runUsers } from './run'
@@ -55,15 +57,22 @@ export function take(bytes: i32, count: i32): i32 {
     if (at > inputEnd || length < 0 || <usize>length > inputEnd - at) break
     next = at + <usize>length
     readRecord(ROWS + <usize>rows * ROW_BYTES)
-    again(rows)
+    readRow(rows)
     rows++
   }
   at = next
+  hashUsers(rows)
   return rows
 }
 
 /** Reads the event of a row once more: a text was learned. */
 export function again(index: i32): i32 {
+  const status = readRow(index)
+  if (status === READ) hashUser(ROWS + <usize>index * ROW_BYTES)
+  return status
+}
+
+function readRow(index: i32): i32 {
   const row = ROWS + <usize>index * ROW_BYTES
   const start = load<i32>(row, VALUE_START)
   const length = load<i32>(row, VALUE_END) - start

@@ -1,27 +1,16 @@
-const ONES: u64 = 0x0101010101010101
-const HIGHS: u64 = 0x8080808080808080
-const SPACES: u64 = 0x2020202020202020
-const QUOTES: u64 = 0x2222222222222222
-const BACKSLASHES: u64 = 0x5c5c5c5c5c5c5c5c
-
-/** Bit 7 of each byte that is a quote; above the lowest one, of others too. */
-export function quotesIn(word: u64): u64 {
-  const others = word ^ QUOTES
-  return (others - ONES) & ~others & HIGHS
-}
-
 /** The first byte from `at` on that is no plain ASCII: a quote, a backslash, a control character, or longer UTF-8. */
 export function plainEnd(at: usize): usize {
   let next = at
-  let found: u64 = 0
+  let found: i32 = 0
   while (true) {
-    const word = load<u64>(next)
-    const slashes = word ^ BACKSLASHES
-    found = (quotesIn(word) | ((slashes - ONES) & ~slashes) | ((word - SPACES) & ~word) | word) & HIGHS
+    const bytes = v128.load(next)
+    // As numbers with a sign, the bytes of longer UTF-8 are less than a blank, too.
+    const others = v128.or(i8x16.lt_s(bytes, i8x16.splat(0x20)), i8x16.eq(bytes, i8x16.splat(0x5c)))
+    found = i8x16.bitmask(v128.or(others, i8x16.eq(bytes, i8x16.splat(0x22))))
     if (found !== 0) break
-    next += 8
+    next += 16
   }
-  return next + (<usize>ctz(found) >> 3)
+  return next + <usize>ctz(found)
 }
 
 /** Where the quote stands that ends the plain text from `at` on; 0 when it is not plain, or does not end before `close`. */

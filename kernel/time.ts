@@ -13,6 +13,11 @@ export function timestamp(at: usize, close: usize, row: usize): usize {
   const from = quoted ? at + 1 : at
   let next = from
   let value: u64 = 0
+  const eight = load<u64>(from)
+  if (areDigits(eight)) {
+    value = numberOf(eight)
+    next += 8
+  }
   while (next - from <= MOST_DIGITS) {
     const digit: u32 = <u32>load<u8>(next) - 0x30
     if (digit > 9) break
@@ -24,8 +29,25 @@ export function timestamp(at: usize, close: usize, row: usize): usize {
   if (quoted ? next >= close || !isQuote(next) : !isPlainNumber(from, next)) return 0
   const ms = value >= MILLISECONDS_FROM ? value : value * 1000
   if (ms > LATEST_MS) return 0
-  store<f64>(row, <f64>ms, TIME_MS)
+  store<f64>(row, <f64>(<i64>ms), TIME_MS)
   return quoted ? next + 1 : next
+}
+
+/** Whether eight bytes are digits. */
+function areDigits(bytes: u64): bool {
+  return (
+    ((bytes & 0xf0f0f0f0f0f0f0f0) | (((bytes + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0) >> 4)) === 0x3333333333333333
+  )
+}
+
+/** The number that eight digits make: of pairs, then of pairs of those, then of both halves. */
+function numberOf(digits: u64): u64 {
+  const ones = digits - 0x3030303030303030
+  const pairs = ones * 10 + (ones >> 8)
+  const mask: u64 = 0x000000ff000000ff
+  return (
+    ((pairs & mask) * (100 + ((<u64>1_000_000) << 32)) + ((pairs >> 16) & mask) * (1 + ((<u64>10_000) << 32))) >> 32
+  )
 }
 
 /** The number that two digits make; else something beyond 99. */

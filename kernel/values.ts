@@ -10,12 +10,17 @@ import {
   TEXTS,
   TEXTS_BYTES,
   USER_END,
-  USER_HASH,
   USER_START,
 } from './layout'
-import { digitsEnd, isFalse, isNull, isQuote, isTrue, quotesIn, textEnd } from './strings'
+import { digitsEnd, isFalse, isNull, isQuote, isTrue, textEnd } from './strings'
 
 // Each reader of a value returns where the value ends, or 0 when it cannot tell.
+
+const ONES: u32 = 0x01010101
+const HIGHS: u32 = 0x80808080
+const QUOTES: u32 = 0x22222222
+const DOTS: u32 = 0x2e2e2e2e
+const ZEROS: u32 = 0x30303030
 
 const MOST_USER_ID: usize = 256
 const MOST_DEVICE_ID: usize = 64
@@ -23,6 +28,10 @@ const MOST_DEVICE_ID: usize = 64
 const MOST_DIGITS: usize = 15
 /** Slots that a text may stand in, one of which it is looked for in first: so hundreds of texts find room. */
 const PLACES: usize = 4
+/** What counting the zeros below the lowest of sixteen bits gives when there is none. */
+const NO_LENGTH: usize = 32
+/** Sixteen bytes of ones and as many of zeros. */
+const MASKS: usize = memory.data<u64>([u64.MAX_VALUE, u64.MAX_VALUE, 0, 0])
 /** So many texts that found no place until one is made: what is rare is not to drive out what is common. */
 const MOST_REFUSED: i32 = 1_000
 
@@ -50,26 +59,9 @@ export function isPlainNumber(from: usize, to: usize): bool {
   return count > 0 && count <= MOST_DIGITS && (count === 1 || load<u8>(from) !== 0x30)
 }
 
-/** As hashText53 of src/aggregate/hash.ts. */
 function keepUser(from: usize, to: usize, row: usize): void {
-  let a: i32 = 0x811c9dc5
-  let b: i32 = 0x9e3779b9
-  for (let at = from; at < to; at++) {
-    const byte: i32 = load<u8>(at)
-    a = (a ^ byte) * 0x01000193
-    b = (rotl(b, 13) ^ byte) * 0x2c1b3c6d
-  }
-  const low = mixed(a + b)
-  const high = mixed(b ^ low)
-  store<f64>(row, <f64>(((<u64>(<u32>high >> 11)) << 32) | <u64>(<u32>low)), USER_HASH)
   store<i32>(row, <i32>from, USER_START)
   store<i32>(row, <i32>to, USER_END)
-}
-
-function mixed(hash: i32): i32 {
-  let h = (hash ^ <i32>(<u32>hash >> 16)) * 0x85ebca6b
-  h = (h ^ <i32>(<u32>h >> 13)) * 0xc2b2ae35
-  return h ^ <i32>(<u32>h >> 16)
 }
 
 /**
@@ -78,15 +70,15 @@ function mixed(hash: i32): i32 {
  */
 export function text(field: usize, at: usize, close: usize, row: usize): usize {
   if (!isQuote(at)) return isNull(at) ? at + 4 : 0
-  const length = textLength(at + 1)
-  if (length < 0 || at + 1 + <usize>length >= close) return 0
-  const next = at + 2 + <usize>length
+  const bytes = v128.load(at + 1)
+  const length = <usize>textLength(bytes)
+  if (length === NO_LENGTH || at + 1 + length >= close) return 0
+  const next = at + 2 + length
   if (length === 0) return next
-  const low = lowWord(at + 1, length)
-  const high = highWord(at + 1, length)
-  const first = slotOf(low, high)
+  const text = withQuote(bytes, length)
+  const first = slotOf(text)
   let place: usize = 0
-  while (!holds(entryOf(field, first ^ place), low, high)) {
+  while (!holds(entryOf(field, first ^ place), text)) {
     if (++place < PLACES) continue
     store<i32>(row, <i32>at, TEXT_AT)
     return 0
@@ -101,13 +93,13 @@ export function text(field: usize, at: usize, close: usize, row: usize): usize {
  */
 export function learn(field: i32, at: i32): i32 {
   const from = <usize>at + 1
-  const length = textLength(from)
-  if (length <= 0 || textEnd(from, from + 16) !== from + <usize>length) return -1
-  const low = lowWord(from, length)
-  const high = highWord(from, length)
-  const first = slotOf(low, high)
+  const bytes = v128.load(from)
+  const length = textLength(bytes)
+  if (length === 0 || length === NO_LENGTH || textEnd(from, from + 16) !== from + length) return -1
+  const text = withQuote(bytes, length)
+  const first = slotOf(text)
   for (let place: usize = 0; place < PLACES; place++) {
-    if (keepText(field, first ^ place, low, high)) return <i32>(first ^ place)
+    if (keepText(field, first ^ place, text)) return <i32>(first ^ place)
   }
   if (++refused === MOST_REFUSED) unwanted = entryOf(field, first)
   return -1
@@ -116,17 +108,15 @@ export function learn(field: i32, at: i32): i32 {
 /** Gives away a place that was often wanted; only while no row tells a text by its slot. */
 export function makeRoom(): void {
   if (unwanted === 0) return
-  store<u64>(unwanted, 0)
-  store<u64>(unwanted, 0, 8)
+  v128.store(unwanted, i64x2.splat(0))
   unwanted = 0
   refused = 0
 }
 
-function keepText(field: usize, slot: usize, low: u64, high: u64): bool {
+function keepText(field: usize, slot: usize, text: v128): bool {
   const entry = entryOf(field, slot)
-  if (!holds(entry, 0, 0)) return holds(entry, low, high)
-  store<u64>(entry, low)
-  store<u64>(entry, high, 8)
+  if (v128.any_true(v128.load(entry))) return holds(entry, text)
+  v128.store(entry, text)
   return true
 }
 
@@ -134,30 +124,24 @@ function entryOf(field: usize, slot: usize): usize {
   return TEXTS + field * TEXTS_BYTES + slot * 16
 }
 
-function holds(entry: usize, low: u64, high: u64): bool {
-  return load<u64>(entry) === low && load<u64>(entry, 8) === high
+function holds(entry: usize, text: v128): bool {
+  return !v128.any_true(v128.xor(v128.load(entry), text))
 }
 
-/** Bytes before the first quote; -1 when there is none among sixteen. */
-function textLength(at: usize): i32 {
-  const low = quotesIn(load<u64>(at))
-  if (low !== 0) return <i32>ctz(low) >> 3
-  const high = quotesIn(load<u64>(at, 8))
-  return high === 0 ? -1 : 8 + (<i32>ctz(high) >> 3)
+/** Bytes before the first quote; NO_LENGTH when there is none. */
+function textLength(bytes: v128): usize {
+  return <usize>ctz(i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(0x22))))
 }
 
-/** The first eight bytes of a text and its quote, zeros behind them. */
-function lowWord(at: usize, length: i32): u64 {
-  return length >= 7 ? load<u64>(at) : load<u64>(at) & (((<u64>1) << ((length + 1) << 3)) - 1)
+/** The text and its quote, which tells it from longer ones, zeros behind them. */
+function withQuote(bytes: v128, length: usize): v128 {
+  return v128.and(bytes, v128.load(MASKS + 15 - length))
 }
 
-function highWord(at: usize, length: i32): u64 {
-  if (length < 8) return 0
-  return length === 15 ? load<u64>(at, 8) : load<u64>(at, 8) & (((<u64>1) << ((length - 7) << 3)) - 1)
-}
-
-function slotOf(low: u64, high: u64): usize {
-  return <usize>(((low * 0x9e3779b97f4a7c15) ^ (high * 0xc2b2ae3d27d4eb4f)) >> (64 - TEXT_SLOT_BITS))
+function slotOf(text: v128): usize {
+  const low = i64x2.extract_lane(text, 0)
+  const high = i64x2.extract_lane(text, 1)
+  return <usize>(((low * 0x9e3779b97f4a7c15) ^ (high * 0xc2b2ae3d27d4eb4f)) >>> (64 - TEXT_SLOT_BITS))
 }
 
 export function deviceId(at: usize, close: usize, row: usize): usize {
@@ -177,24 +161,21 @@ export function address(at: usize, close: usize, row: usize): usize {
   if (isQuote(at + 1)) return at + 2
   let next = at + 1
   let address: u32 = 0
+  let faults: u32 = 0
+  // Without a branch: of how many digits a number is cannot be guessed.
   for (let i = 0; i < 4; i++) {
-    let value: u32 = <u32>load<u8>(next++) - 0x30
-    if (value > 9) return 0
-    let digit: u32 = <u32>load<u8>(next) - 0x30
-    if (digit <= 9) {
-      if (value === 0) return 0
-      value = value * 10 + digit
-      digit = <u32>load<u8>(++next) - 0x30
-      if (digit <= 9) {
-        value = value * 10 + digit
-        next++
-        if (value > 255) return 0
-      }
-    }
+    const word = load<u32>(next)
+    const ends = word ^ (i === 3 ? QUOTES : DOTS)
+    const length: u32 = <u32>ctz((ends - ONES) & ~ends & HIGHS) >> 3
+    const digits = word ^ ZEROS
+    const aligned = digits << (32 - (length << 3))
+    const value = (aligned >>> 24) + ((aligned >>> 16) & 0xff) * 10 + ((aligned >>> 8) & 0xff) * 100
+    faults |= ((aligned + 0x76767676) | aligned) & HIGHS
+    faults |= u32(length - 1 > 2) | u32(value > 255) | (u32(length > 1) & u32((digits & 0xff) === 0))
     address = (address << 8) | value
-    if (load<u8>(next++) !== (i === 3 ? 0x22 : 0x2e)) return 0
+    next += length + 1
   }
-  if (next > close) return 0
+  if (faults !== 0 || next > close) return 0
   store<i32>(row, <i32>(at + 1), IP_START)
   store<i32>(row, <i32>(next - 1), IP_END)
   store<i32>(row, address, IPV4)

@@ -13,6 +13,8 @@ const OPTIONS = [
   '-O3',
   '--converge',
   '--noAssert',
+  '--enable',
+  'simd',
   '--runtime',
   'stub',
   '--initialMemory',

@@ -103,9 +103,9 @@ function writeNames(view: DataView): void {
     const at = LAYOUT.NAMES + number * LAYOUT.NAME_BYTES
     view.setUint32(at, written.length, true)
     for (const [i, byte] of written.entries()) {
-      const mask = at + 8 + 16 * Math.floor(i / 8) + (i % 8)
-      view.setUint8(mask, 0xff)
-      view.setUint8(mask + 8, byte)
+      const isLow = i < 16
+      view.setUint8(at + (isLow ? 8 : 24) + i, 0xff)
+      view.setUint8(at + (isLow ? 24 : 32) + i, byte)
     }
   }
 }
