@@ -32,18 +32,33 @@ export const MEMBERS_BYTES: usize = MEMBER_BYTES * <usize>NAME_COUNT
 export const INPUT: usize = 0x40000
 export const INPUT_BYTES: i32 = 0x10000
 
-/**
- * What a run has counted, numbers (i32). Of the events of each field's slots, a slot's count standing at its number plus
- * one and that of what is missing at 0; of the sets of missing fields, at their bits; and the rows of the users to be
- * looked at.
- */
-export const SLOT_COUNTS: usize = 0x51000
+/** What runs have counted, of each of the windows that they may count into: see the offsets below. */
+export const RUNS: usize = 0x51000
+export const RUN_BYTES: usize = 0xa000
+export const MOST_WINDOWS: i32 = 4
+
+/** Offsets in what was counted of a window. Of the last run, its events and the last of their rows, and its logins (i32). */
+export const RUN_EVENTS: usize = 0
+export const RUN_LAST_ROW: usize = 4
+export const RUN_LOGINS: usize = 8
+/** How many counts of each field are more than zero. */
+export const COUNTED_SIZES: usize = 12
+/** What whoever asks for a run says of the window (f64): the clock that closes it, and the greatest hash of a user looked at. */
+export const CLOSES_AT: usize = 24
+export const CEILING: usize = 32
+/** Events by the sets of fields that they miss, at their bits (i32). */
+export const MISSING_COUNTS: usize = 0x100
+/** Of the last run's events, their addresses (i32); of its logins, the user's hash, the time and the device's hash (f64). */
+export const RUN_ADDRESSES: usize = 0x200
+export const LOGIN_USERS: usize = 0xa00
+export const LOGIN_TIMES: usize = 0x1a00
+export const LOGIN_DEVICES: usize = 0x2a00
+/** By field, which of its counts are more than zero (i32). */
+export const COUNTED: usize = 0x3a00
+export const COUNTED_BYTES: usize = 0x1010
+/** By field, its events by slot (i32), a slot's count standing at its number plus one and that of what is missing at 0. */
+export const SLOT_COUNTS: usize = 0x6c00
 export const SLOT_COUNTS_BYTES: usize = 0x1010
-export const MISSING_COUNTS: usize = 0x54100
-export const USER_ROWS: usize = 0x54200
-/** By field, which of its counts are more than zero. */
-export const COUNTED: usize = 0x55000
-export const COUNTED_BYTES: usize = 0x800
 
 /** Offsets in a row. STATUS is READ, UNKNOWN, or UNKNOWN_TEXT and the number of its field, the text being at TEXT_AT. */
 export const STATUS: usize = 0
@@ -72,6 +87,8 @@ export const OTHER_MEMBERS: usize = 100
 export const SPACED: usize = 104
 export const MEMBER_COUNT: usize = 108
 export const TEXT_AT: usize = 112
+/** The bits of the hash by which devices are told apart, where the event has a device. */
+export const DEVICE_HASH: usize = 116
 
 export const UNKNOWN: i32 = 0
 export const READ: i32 = 1

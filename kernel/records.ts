@@ -1,4 +1,5 @@
 import { readEvent, setEventRules } from './event'
+import { hashRow, hashRows } from './hashes'
 import {
   HEADER_COUNT,
   HEADERS_AT,
@@ -9,7 +10,6 @@ import {
   MEMBERS_BYTES,
   MOST_ROWS,
   OFFSET_DELTA,
-  READ,
   ROW_BYTES,
   ROWS,
   STATUS,
@@ -18,10 +18,10 @@ import {
   VALUE_END,
   VALUE_START,
 } from './layout'
-import { hashUser, hashUsers } from './users'
+import { hasCounted } from './run'
 import { learn, makeRoom } from './values'
 
-export { countRun, runClock, runCounted, runUsers } from './run'
+export { countRun, runClock } from './run'
 export { learn }
 
 let maxEventBytes: i32 = 0
@@ -45,7 +45,7 @@ export function end(): i32 {
  * @returns how many rows are filled
  */
 export function take(bytes: i32, count: i32): i32 {
-  makeRoom()
+  if (!hasCounted()) makeRoom()
   const inputEnd = INPUT + <usize>bytes
   const most = min(count, MOST_ROWS)
   let rows = 0
@@ -61,14 +61,14 @@ export function take(bytes: i32, count: i32): i32 {
     rows++
   }
   at = next
-  hashUsers(rows)
+  hashRows(rows)
   return rows
 }
 
 /** Reads the event of a row once more: a text was learned. */
 export function again(index: i32): i32 {
   const status = readRow(index)
-  if (status === READ) hashUser(ROWS + <usize>index * ROW_BYTES)
+  hashRow(ROWS + <usize>index * ROW_BYTES)
   return status
 }
 

@@ -105,7 +105,7 @@ export function learn(field: i32, at: i32): i32 {
   return -1
 }
 
-/** Gives away a place that was often wanted; only while no row tells a text by its slot. */
+/** Gives away a place that was often wanted; only while no row and no count tells a text by its slot. */
 export function makeRoom(): void {
   if (unwanted === 0) return
   v128.store(unwanted, i64x2.splat(0))

@@ -1,13 +1,12 @@
-import type { EventSlice } from '../events/eventSlice.ts'
 import { UNKNOWN } from '../events/fields.ts'
 import type { LoginEvent } from '../events/loginEvent.ts'
+import type { Ipv4Lookup } from '../events/place.ts'
 import type { Term } from '../events/term.ts'
+import type { WindowRun } from '../events/windowRun.ts'
 import { Aggregate, type AggregateLimits } from './aggregate.ts'
 import { hashAscii, hashText } from './hash.ts'
+import { PlaceCounts } from './placeCounts.ts'
 import { TermCounts } from './termCounts.ts'
-
-/** The places of the events in rows [first, end) of a slice, each a country and, derived, a region; good until the next call. */
-export type PlacesOfRows = (first: number, end: number) => readonly Term[]
 
 /**
  * Counts login events into an aggregate, without an object or a text of their own: the same as adding one after the other
@@ -18,7 +17,7 @@ export class EventCounts {
   readonly #devices: TermCounts
   readonly #locales: TermCounts
   readonly #versions: TermCounts
-  readonly #places: TermCounts
+  readonly #places: PlaceCounts
 
   constructor(limits: AggregateLimits) {
     const aggregate = new Aggregate(limits)
@@ -26,7 +25,7 @@ export class EventCounts {
     this.#devices = new TermCounts(aggregate.devices, null)
     this.#locales = new TermCounts(aggregate.locales, null)
     this.#versions = new TermCounts(aggregate.versions, aggregate.categories)
-    this.#places = new TermCounts(aggregate.countries, aggregate.regions)
+    this.#places = new PlaceCounts(aggregate.countries, aggregate.regions)
   }
 
   /** What is counted so far. It is read, never added to, by whoever asks. */
@@ -60,24 +59,21 @@ export class EventCounts {
     if ((event.missing | event.invalid) !== 0) aggregate.addQuality(event.missing, event.invalid)
   }
 
-  /**
-   * Adds the events of rows [first, end), which the slice has just counted in a run.
-   * @param event is filled again and again
-   */
-  addRun(slice: EventSlice, first: number, end: number, placesOf: PlacesOfRows, event: LoginEvent): void {
+  /** Adds the events of the last run, but for what `settle` takes later. */
+  addRun(run: WindowRun, places: Ipv4Lookup): void {
     const aggregate = this.#aggregate
-    aggregate.count += end - first
-    slice.takeTerms(0, this.#devices)
-    slice.takeTerms(1, this.#locales)
-    slice.takeTerms(2, this.#versions)
-    slice.takeMissing((missing, events) => aggregate.addQuality(missing, 0, events))
-    const places = placesOf(first, end)
-    for (let i = 0; i < end - first; i++) this.#places.add(places[i] as Term)
-    const users = slice.runUsers
-    for (let i = 0; i < users; i++) {
-      slice.readLogin(slice.runUserRow(i), event)
-      this.#login(event)
-    }
+    aggregate.count += run.events
+    places.tally(run.addresses, run.events, this.#places)
+    aggregate.users.loginAll(run.logins, run.loginCount)
+  }
+
+  /** Takes what runs have counted and `addRun` has left: of many runs together it costs little more than of one. */
+  settle(run: WindowRun): void {
+    const aggregate = this.#aggregate
+    run.takeTerms(0, this.#devices)
+    run.takeTerms(1, this.#locales)
+    run.takeTerms(2, this.#versions)
+    run.takeMissing((missing, events) => aggregate.addQuality(missing, 0, events))
   }
 
   #login(event: LoginEvent): void {

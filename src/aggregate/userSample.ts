@@ -19,6 +19,13 @@ const TRIMMED_TO = 1.1
 /** A user's hash by hashText53, and when the user logged in, epoch milliseconds. */
 export type Login = { readonly userHash: number; readonly timeMs: number }
 
+/** Logins side by side: of each the user's hash, the time, and the bits of the device's hash, or NO_DEVICE. */
+export type LoginColumns = {
+  readonly users: Float64Array
+  readonly times: Float64Array
+  readonly devices: Float64Array
+}
+
 /** What few users have: more than one device or session. A list that is empty leaves it to the row. */
 type More = { readonly devices: number[]; moreDevices: boolean; readonly intervals: number[] }
 
@@ -91,6 +98,22 @@ export class UserSample {
     else row = this.#insert(hash, timeMs, timeMs)
     if (row >= 0) this.#rows[row * ROW + LOGINS]! += 1
     return row
+  }
+
+  /** Counts the first `count` logins with their devices, as `login` and `addDevice` do. */
+  loginAll({ users, times, devices }: LoginColumns, count: number): void {
+    for (let i = 0; i < count; i++) {
+      const hash = users[i] as number
+      if (hash > this.#ceiling) continue
+      const timeMs = times[i] as number
+      let row = this.#find(hash)
+      if (row >= 0) this.#join(row, timeMs, timeMs)
+      else row = this.#insert(hash, timeMs, timeMs)
+      if (row < 0) continue
+      this.#rows[row * ROW + LOGINS]! += 1
+      const device = devices[i] as number
+      if (device !== NO_DEVICE && device !== this.#rows[row * ROW + DEVICE]) this.addDevice(row, device)
+    }
   }
 
   /** Adds the users of another sample to this one's. */

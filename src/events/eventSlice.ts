@@ -1,11 +1,10 @@
-import { OPTIONAL_FIELDS, optionalBits } from './codes.ts'
+import { optionalBits } from './codes.ts'
 import { DEFAULT_MAX_DEPTH } from './fields.ts'
-import { DEVICES, LOCALES, UNKNOWN_DEVICE, UNKNOWN_LOCALE, UNKNOWN_VERSION, VERSIONS } from './fieldTerms.ts'
 import { NO_IPV4 } from './ip.ts'
 import { KERNEL, KERNEL_BYTES, LAYOUT } from './kernel.ts'
 import { type LoginEvent, MEMBER_WIDTH } from './loginEvent.ts'
 import type { EventRules } from './parse.ts'
-import type { Term, TermCounter } from './term.ts'
+import { setSlot, type TermField, termOfField, UNKNOWN_TERMS } from './textSlots.ts'
 
 /** What a batch says of all its records. */
 export type SliceBase = {
@@ -49,42 +48,22 @@ const TEXT_AT = int('TEXT_AT')
 const TIMESTAMP_DELTA = LAYOUT.TIMESTAMP_DELTA / 8
 const TIME_MS = LAYOUT.TIME_MS / 8
 const USER_HASH = LAYOUT.USER_HASH / 8
-const SLOT_COUNTS = LAYOUT.SLOT_COUNTS / 4
-const SLOT_COUNTS_INTS = LAYOUT.SLOT_COUNTS_BYTES / 4
-const COUNTED = LAYOUT.COUNTED / 4
-const COUNTED_INTS = LAYOUT.COUNTED_BYTES / 4
-const MISSING_COUNTS = LAYOUT.MISSING_COUNTS / 4
-const USER_ROWS = LAYOUT.USER_ROWS / 4
-/** Sets of optional fields. */
-const MISSING_SETS = 1 << OPTIONAL_FIELDS.length
 const MOST_DELTA = 2 ** 31 - 1
 
-/** The terms of what the kernel has learned, by its slots: what the events of one partition say, those of others say too. */
-const noTerms = (none: Term): Term[] => new Array(1 << LAYOUT.TEXT_SLOT_BITS).fill(none)
-const DEVICE_TERMS = noTerms(UNKNOWN_DEVICE)
-const LOCALE_TERMS = noTerms(UNKNOWN_LOCALE)
-const VERSION_TERMS = noTerms(UNKNOWN_VERSION)
-const TERMS = [DEVICE_TERMS, LOCALE_TERMS, VERSION_TERMS] as const
-const UNKNOWN_TERMS = [UNKNOWN_DEVICE, UNKNOWN_LOCALE, UNKNOWN_VERSION] as const
-const DICTIONARIES = [DEVICES, LOCALES, VERSIONS] as const
-const ADDRESSES = new Int32Array(LAYOUT.MOST_ROWS)
 const decoder = new TextDecoder()
 const QUOTE = 0x22
 
-/** What makes events simply more of one window's. Times are epoch milliseconds. */
+/** What makes events simply more of some windows'. Times are epoch milliseconds. */
 export type RunRules = {
   /** The offset at which the run ends at the latest. */
   readonly limit: number
+  /** Where the first of the windows begins that WINDOW_RUNS are of. */
   readonly startMs: number
-  readonly endMs: number
+  /** Of each window. */
+  readonly sizeMs: number
   /** The most that an event may be ahead of its record. */
   readonly skewMs: number
-  /** Users with a greater hash need not be looked at. */
-  readonly ceiling: number
 }
-
-/** What the fields of a slice's events count among, by their numbers: device type, locale, version. */
-export type TermField = 0 | 1 | 2
 
 /**
  * Records of one partition, taken apart and read as events by the kernel a slice at a time. What the kernel does not
@@ -169,27 +148,16 @@ export class EventSlice {
   }
 
   /**
-   * The addresses of events that were read, in rows [first, end); good until the next call. Of one that is missing it is
-   * 0.0.0.0, which is nowhere as well.
-   */
-  addresses(first: number, end: number): Int32Array {
-    for (let row = first, at = ROWS_AT + first * ROW_INTS; row < end; row++, at += ROW_INTS) {
-      ADDRESSES[row - first] = INTS[at + IPV4] as number
-    }
-    return ADDRESSES
-  }
-
-  /**
-   * Counts the events of rows from `first` on for as long as they are simply more of one window's; the rest is for who
-   * looks at each. What was counted is to be taken by `takeTerms` and `takeMissing` before the next run.
+   * Counts the events of rows from `first` on into WINDOW_RUNS, for as long as they are simply more of their windows'; the
+   * rest is for who looks at each.
    * @param clockMs the partition's clock before the run; `runClock` has it afterwards
    * @returns the row at which the run has ended
    */
-  countRun(first: number, { limit, startMs, endMs, skewMs, ceiling }: RunRules, clockMs: number): number {
+  countRun(first: number, { limit, startMs, sizeMs, skewMs }: RunRules, clockMs: number): number {
     const delta = Math.min(limit - this.#baseOffset, MOST_DELTA)
     const [base, append] = [this.#baseTimestamp, this.#appendTime]
     const has = append === null ? 0 : 1
-    return KERNEL.countRun(first, this.size, delta, startMs, endMs, base, append ?? 0, has, skewMs, clockMs, ceiling)
+    return KERNEL.countRun(first, this.size, delta, startMs, sizeMs, base, append ?? 0, has, skewMs, clockMs)
   }
 
   /** The clock behind the last run. */
@@ -197,57 +165,20 @@ export class EventSlice {
     return KERNEL.runClock()
   }
 
-  /** How many of the last run's events are of users to be looked at; `runUserRow` tells which. */
-  get runUsers(): number {
-    return KERNEL.runUsers()
-  }
-
-  runUserRow(index: number): number {
-    return INTS[USER_ROWS + index] as number
-  }
-
-  /** Adds what runs have counted of a field to its counter. */
-  takeTerms(field: TermField, counter: TermCounter): void {
-    const terms = TERMS[field]
-    const counts = SLOT_COUNTS + field * SLOT_COUNTS_INTS
-    const counted = COUNTED + field * COUNTED_INTS
-    const size = KERNEL.runCounted(field)
-    for (let i = 0; i < size; i++) {
-      const slot = INTS[counted + i] as number
-      counter.add(slot === 0 ? UNKNOWN_TERMS[field] : (terms[slot - 1] as Term), INTS[counts + slot] as number)
-      INTS[counts + slot] = 0
-    }
-  }
-
-  /** Tells of how many events in runs a set of fields was missing, as bits of OPTIONAL_FIELDS. */
-  takeMissing(tell: (missing: number, events: number) => void): void {
-    for (let missing = 1; missing < MISSING_SETS; missing++) {
-      const events = INTS[MISSING_COUNTS + missing] as number
-      if (events === 0) continue
-      tell(missing, events)
-      INTS[MISSING_COUNTS + missing] = 0
-    }
-  }
-
   /** Fills `event` from the record's value and tells whether it could. */
   read(row: number, event: LoginEvent): boolean {
     const at = ROWS_AT + row * ROW_INTS
     if (INTS[at + STATUS] !== READ && !this.#readAgain(row, at)) return false
     if (event.bytes !== KERNEL_BYTES) event.hold(KERNEL_BYTES)
-    const [device, locale, version] = [INTS[at + DEVICE_SLOT], INTS[at + LOCALE_SLOT], INTS[at + VERSION_SLOT]] as [
-      number,
-      number,
-      number,
-    ]
     const missing = INTS[at + MISSING] as number
     event.start = INTS[at + VALUE_START] as number
     event.end = INTS[at + VALUE_END] as number
     event.timeMs = FLOATS[at / 2 + TIME_MS] as number
     event.missing = missing
     event.invalid = 0
-    event.device = device < 0 ? UNKNOWN_DEVICE : (DEVICE_TERMS[device] as Term)
-    event.localeTerm = locale < 0 ? UNKNOWN_LOCALE : (LOCALE_TERMS[locale] as Term)
-    event.version = version < 0 ? UNKNOWN_VERSION : (VERSION_TERMS[version] as Term)
+    event.device = termOfField(0, INTS[at + DEVICE_SLOT] as number)
+    event.localeTerm = termOfField(1, INTS[at + LOCALE_SLOT] as number)
+    event.version = termOfField(2, INTS[at + VERSION_SLOT] as number)
     event.place = null
     event.userHash = FLOATS[at / 2 + USER_HASH] as number
     event.userStart = INTS[at + USER_START] as number
@@ -270,17 +201,6 @@ export class EventSlice {
     return true
   }
 
-  /** Of an event that was read, fills in only who logged in, when, and with which device: what a user sample asks for. */
-  readLogin(row: number, event: LoginEvent): void {
-    const at = ROWS_AT + row * ROW_INTS
-    if (event.bytes !== KERNEL_BYTES) event.hold(KERNEL_BYTES)
-    event.timeMs = FLOATS[at / 2 + TIME_MS] as number
-    event.userHash = FLOATS[at / 2 + USER_HASH] as number
-    event.deviceIdStart = INTS[at + DEVICE_ID_START] as number
-    event.deviceIdEnd = INTS[at + DEVICE_ID_END] as number
-    event.deviceIdText = null
-  }
-
   #readMembers(row: number, { members, memberCount }: LoginEvent): void {
     const from = (MEMBERS + row * MEMBERS_BYTES) / 4
     for (let i = 0; i < MEMBER_WIDTH * memberCount; i++) members[i] = INTS[from + i] as number
@@ -290,13 +210,13 @@ export class EventSlice {
   #readAgain(row: number, at: number): boolean {
     let status = INTS[at + STATUS] as number
     // Each of the fields once at most: what was learned for the row before is found.
-    for (let tries = 0; tries < TERMS.length && status >= UNKNOWN_TEXT; tries++) {
-      const field = (status - UNKNOWN_TEXT) as 0 | 1 | 2
+    for (let tries = 0; tries < UNKNOWN_TERMS.length && status >= UNKNOWN_TEXT; tries++) {
+      const field = (status - UNKNOWN_TEXT) as TermField
       const quoteAt = INTS[at + TEXT_AT] as number
       const slot = KERNEL.learn(field, quoteAt)
       if (slot < 0) return false
       const text = decoder.decode(KERNEL_BYTES.subarray(quoteAt + 1, KERNEL_BYTES.indexOf(QUOTE, quoteAt + 1)))
-      TERMS[field][slot] = DICTIONARIES[field].ofText(text)
+      setSlot(field, slot, text)
       status = KERNEL.again(row)
     }
     return status === READ

@@ -36,6 +36,11 @@ export function readIpv4(text: string): number {
   return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0
 }
 
+/** An IPv4 address of 32 bits, with a sign or without, in dotted decimal. */
+export function textOfIpv4(address: number): string {
+  return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`
+}
+
 function ipv4(text: string): IpAddress {
   return { text, masked: `${text.slice(0, text.lastIndexOf('.'))}.0` }
 }

@@ -13,17 +13,14 @@ type Exports = {
     rows: number,
     limit: number,
     startMs: number,
-    endMs: number,
+    sizeMs: number,
     baseTimestamp: number,
     appendTime: number,
     hasAppendTime: number,
     skewMs: number,
     clockMs: number,
-    ceiling: number,
   ): number
   runClock(): number
-  runUsers(): number
-  runCounted(field: number): number
 }
 
 // What this program asks of WebAssembly, which the types of neither the language nor Node's declare.
@@ -46,12 +43,24 @@ export const LAYOUT = {
   MEMBERS_BYTES: 240,
   INPUT: 0x40000,
   INPUT_BYTES: 0x10000,
-  SLOT_COUNTS: 0x51000,
+  RUNS: 0x51000,
+  RUN_BYTES: 0xa000,
+  MOST_WINDOWS: 4,
+  RUN_EVENTS: 0,
+  RUN_LAST_ROW: 4,
+  RUN_LOGINS: 8,
+  COUNTED_SIZES: 12,
+  CLOSES_AT: 24,
+  CEILING: 32,
+  MISSING_COUNTS: 0x100,
+  RUN_ADDRESSES: 0x200,
+  LOGIN_USERS: 0xa00,
+  LOGIN_TIMES: 0x1a00,
+  LOGIN_DEVICES: 0x2a00,
+  COUNTED: 0x3a00,
+  COUNTED_BYTES: 0x1010,
+  SLOT_COUNTS: 0x6c00,
   SLOT_COUNTS_BYTES: 0x1010,
-  MISSING_COUNTS: 0x54100,
-  USER_ROWS: 0x54200,
-  COUNTED: 0x55000,
-  COUNTED_BYTES: 0x800,
   TEXT_SLOT_BITS: 10,
   STATUS: 0,
   OFFSET_DELTA: 4,
@@ -77,6 +86,7 @@ export const LAYOUT = {
   SPACED: 104,
   MEMBER_COUNT: 108,
   TEXT_AT: 112,
+  DEVICE_HASH: 116,
   READ: 1,
   UNKNOWN_TEXT: 2,
 } as const

@@ -14,12 +14,23 @@ export type PlaceReader = {
   readonly placeOf: GeoLookup
 }
 
+/** Places by their numbers; more may come, none changes. */
+export type PlaceTable = { readonly terms: readonly Term[] }
+
+/** Who counts places. */
+export type PlaceTally = {
+  /** Counts by number, to be added to: at least as many as the table has places at this moment. */
+  countsOf(table: PlaceTable): Int32Array
+  /** Counts a place that has no number. */
+  add(place: Term): void
+}
+
 /** Looks up IPv4 addresses, 32 bits with a sign or without. It answers for every number and never throws. */
 export type Ipv4Lookup = {
   /** The term of an address's place. */
   termOf(address: number): Term
-  /** Those of the first `count` addresses, into the same places of `terms`: cheaper than one by one, where they are many. */
-  termsOf(addresses: Int32Array, count: number, terms: Term[]): void
+  /** Counts the places of the first `count` addresses: cheaper than one by one, where they are many. */
+  tally(addresses: Int32Array, count: number, into: PlaceTally): void
 }
 
 const NOWHERE: GeoPlace = { country: UNKNOWN, region: UNKNOWN }

@@ -1,4 +1,4 @@
-import { NO_IPV4 } from './ip.ts'
+import { NO_IPV4, textOfIpv4 } from './ip.ts'
 import type { LoginEvent } from './loginEvent.ts'
 import type { GeoLookup, GeoPlace, Ipv4Lookup } from './place.ts'
 import { Term } from './term.ts'
@@ -20,10 +20,17 @@ export function placeTermOf({ country, region }: GeoPlace): Term {
 }
 
 /** The place that an accepted event came from, by the faster way where there is one. */
-export function placeOfEvent(
-  event: LoginEvent,
-  { place, ipv4Places }: { readonly place: GeoLookup; readonly ipv4Places?: Ipv4Lookup },
-): Term {
-  if (ipv4Places !== undefined && event.ipv4 !== NO_IPV4) return ipv4Places.termOf(event.ipv4 | 0)
-  return placeTermOf(place(event.ip))
+export function placeOfEvent(event: LoginEvent, place: GeoLookup, ipv4Places: Ipv4Lookup): Term {
+  return event.ipv4 === NO_IPV4 ? placeTermOf(place(event.ip)) : ipv4Places.termOf(event.ipv4 | 0)
+}
+
+/** The slower way to the places of IPv4 addresses, by their texts. */
+export function ipv4PlacesBy(place: GeoLookup): Ipv4Lookup {
+  const termOf = (address: number) => placeTermOf(place(textOfIpv4(address)))
+  return {
+    termOf,
+    tally(addresses, count, into) {
+      for (let i = 0; i < count; i++) into.add(termOf(addresses[i] as number))
+    },
+  }
 }

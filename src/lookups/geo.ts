@@ -70,7 +70,7 @@ export async function openGeo(options: GeoOptions): Promise<Geo> {
   let ipv4 = ipv4PlacesOf(database)
   const lookupIpv4: Ipv4Lookup = {
     termOf: address => ipv4.termOf(address),
-    termsOf: (addresses, count, terms) => ipv4.termsOf(addresses, count, terms),
+    tally: (addresses, count, into) => ipv4.tally(addresses, count, into),
   }
   if (options.file === null) return { lookup, lookupIpv4, close: () => {} }
 

@@ -1,4 +1,5 @@
-import type { GeoPlace, Ipv4Lookup } from '../events/place.ts'
+import { textOfIpv4 } from '../events/ip.ts'
+import type { GeoPlace, Ipv4Lookup, PlaceTable, PlaceTally } from '../events/place.ts'
 import { placeTermOf } from '../events/placeTerms.ts'
 import type { Term } from '../events/term.ts'
 import { type ReservedShare, reservedShare } from './reserved.ts'
@@ -28,7 +29,7 @@ const UNNUMBERED = 0xffff
  * block, since events that come from all over the world ask for all of them soon. From then on a search costs about the same for a million addresses as for one. The places of all blocks come to at
  * most a few MB.
  */
-export class Ipv4Places implements Ipv4Lookup {
+export class Ipv4Places implements Ipv4Lookup, PlaceTable {
   readonly #tree: MmdbTree
   /** Its node for the first of all IPv4 addresses. */
   readonly #root: number
@@ -38,9 +39,9 @@ export class Ipv4Places implements Ipv4Lookup {
   /** Of each range, in the upper half the first address within its block, in the lower half the number of its place. */
   #ranges = new Uint32Array(1024)
   #size = 0
-  /** What `termsOf` has asked for early; of no use by itself. */
+  /** What `tally` has asked for early; of no use by itself. */
   touched = 0
-  readonly #terms: Term[] = []
+  readonly terms: Term[] = []
   readonly #numbers = new Map<Term, number>()
   /** The numbers of places by the tree's records that lead to them. */
   readonly #byRecord = new Map<number, number>()
@@ -53,6 +54,38 @@ export class Ipv4Places implements Ipv4Lookup {
   }
 
   termOf(address: number): Term {
+    const number = this.#numberAt(address)
+    return number === UNNUMBERED ? this.#unnumbered(address) : (this.terms[number] as Term)
+  }
+
+  /**
+   * What lookups read lies far apart in memory, and most of it in no cache: asked for in loops that do nothing else, much of
+   * it is on its way at the same time.
+   */
+  tally(addresses: Int32Array, count: number, into: PlaceTally): void {
+    const blocks = this.#blocks
+    for (let i = 0; i < count; i++) {
+      const block = (addresses[i] as number) >>> BLOCK_BITS
+      if (blocks[2 * block + 1] === 0) this.#workOut(block)
+    }
+    const ranges = this.#ranges
+    let touched = 0
+    for (let i = 0; i < count; i++) {
+      const at = 2 * ((addresses[i] as number) >>> BLOCK_BITS)
+      touched ^= ranges[(blocks[at] as number) + ((blocks[at + 1] as number) >>> 1)] as number
+    }
+    this.touched = touched
+    const counts = into.countsOf(this)
+    for (let i = 0; i < count; i++) {
+      const address = addresses[i] as number
+      const number = this.#numberAt(address)
+      if (number === UNNUMBERED) into.add(this.#unnumbered(address))
+      else counts[number]! += 1
+    }
+  }
+
+  /** The number of an address's place. */
+  #numberAt(address: number): number {
     const block = address >>> BLOCK_BITS
     const blocks = this.#blocks
     let left = blocks[2 * block + 1] as number
@@ -66,28 +99,11 @@ export class Ipv4Places implements Ipv4Lookup {
       at += half & ~((rest - ((ranges[at + half] as number) >>> BLOCK_BITS)) >> 31)
       left -= half
     }
-    const place = (ranges[at] as number) & UNNUMBERED
-    return place === UNNUMBERED ? placeTermOf(this.#search(textOf(address))) : (this.#terms[place] as Term)
+    return (ranges[at] as number) & UNNUMBERED
   }
 
-  /**
-   * What lookups read lies far apart in memory, and most of it in no cache: asked for in loops that do nothing else, much of
-   * it is on its way at the same time.
-   */
-  termsOf(addresses: Int32Array, count: number, terms: Term[]): void {
-    const blocks = this.#blocks
-    for (let i = 0; i < count; i++) {
-      const block = (addresses[i] as number) >>> BLOCK_BITS
-      if (blocks[2 * block + 1] === 0) this.#workOut(block)
-    }
-    const ranges = this.#ranges
-    let touched = 0
-    for (let i = 0; i < count; i++) {
-      const at = 2 * ((addresses[i] as number) >>> BLOCK_BITS)
-      touched ^= ranges[(blocks[at] as number) + ((blocks[at + 1] as number) >>> 1)] as number
-    }
-    this.touched = touched
-    for (let i = 0; i < count; i++) terms[i] = this.termOf(addresses[i] as number)
+  #unnumbered(address: number): Term {
+    return placeTermOf(this.#search(textOfIpv4(address)))
   }
 
   /** @returns how many ranges the block has */
@@ -127,7 +143,7 @@ export class Ipv4Places implements Ipv4Lookup {
   /** The number of the place that a record leads to which is met for the first time, at that address. */
   #placeOf(block: number, first: number, record: number): number {
     // Of reserved networks the search tells by itself that they are nowhere.
-    const ip = record === NOWHERE_FOUND ? '0.0.0.0' : textOf(block * BLOCK_SIZE + first)
+    const ip = record === NOWHERE_FOUND ? '0.0.0.0' : textOfIpv4(block * BLOCK_SIZE + first)
     const number = this.#numberOf(placeTermOf(this.#search(ip)))
     this.#byRecord.set(record, number)
     return number
@@ -136,9 +152,9 @@ export class Ipv4Places implements Ipv4Lookup {
   #numberOf(term: Term): number {
     let number = this.#numbers.get(term)
     if (number === undefined) {
-      number = this.#terms.length
+      number = this.terms.length
       if (number === UNNUMBERED) return UNNUMBERED
-      this.#terms.push(term)
+      this.terms.push(term)
       this.#numbers.set(term, number)
     }
     return number
@@ -182,9 +198,4 @@ function bytes24(bytes: Uint8Array, at: number): number {
 /** Of a network of so many addresses, a power of two. */
 function leadingBitsOf(size: number): number {
   return Math.clz32(size) + 1
-}
-
-/** @param address 32 bits, with a sign or without */
-function textOf(address: number): string {
-  return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`
 }

@@ -141,10 +141,15 @@ export class AggregateTask implements Task {
 
   process(batch: RecordBatch, now: number): void {
     const { slice } = this.#reader
-    for (;;) {
-      if (batch.fill(slice)) this.#takeSlice(batch, slice, now)
-      else if (batch.next()) this.#take(batch, NO_ROW, batch.offset, batch.timestamp, now)
-      else break
+    try {
+      for (;;) {
+        if (batch.fill(slice)) this.#takeSlice(batch, slice, now)
+        else if (batch.next()) this.#take(batch, NO_ROW, batch.offset, batch.timestamp, now)
+        else break
+      }
+    } finally {
+      // What runs have counted stands where those of the next partition count.
+      this.#windows.settle()
     }
     // A fetch is not to be held on to until the next one comes.
     this.#reader.event.release()
@@ -238,21 +243,16 @@ export class AggregateTask implements Task {
     }
   }
 
-  /** Counts the events from the row on that are simply more of the window counted last; returns the row behind them. */
+  /** Counts the events from the row on that are simply more of windows that are open; returns the row behind them. */
   #countRun(batch: RecordBatch, slice: EventSlice, row: number, offset: number, now: number): number {
     if (offset < this.#position) return row
     this.#reach(offset)
-    const window = this.#windows.last
-    const { maxFutureSkewMs: skewMs, allowedLatenessMs } = this.#settings
-    // Its own events move the clock to its end at most: the window stays open.
-    if (window === null || window.endMs + allowedLatenessMs <= this.#clock) return row
     const told = offset < this.#committed
     const limit = told ? Math.min(this.#committed, this.#chunkEnd) : this.#chunkEnd
-    const { startMs, endMs, ceiling } = window
-    const end = slice.countRun(row, { limit, startMs, endMs, skewMs, ceiling }, this.#clock)
+    const end = this.#windows.countRun(slice, row, limit, this.#settings.maxFutureSkewMs, this.#clock)
     if (end === row) return row
     this.#clock = slice.runClock
-    this.#pendingPartialBytes += window.countRun(slice, row, end, this.#reader.placesOfRows, this.#reader.event, told)
+    this.#pendingPartialBytes += this.#windows.addRun(slice, this.#reader.ipv4Places, told)
     if (!told) {
       this.#totals.accepted += end - row
       this.#pendingEvents += end - row

@@ -1,8 +1,8 @@
-import type { PlacesOfRows } from '../aggregate/eventCounts.ts'
 import type { RejectionCode } from '../events/codes.ts'
 import type { EventSlice } from '../events/eventSlice.ts'
 import { createEventParser, type EventParser, emptyEvent, type LoginEvent } from '../events/parse.ts'
-import { placeOfEvent } from '../events/placeTerms.ts'
+import type { Ipv4Lookup } from '../events/place.ts'
+import { ipv4PlacesBy, placeOfEvent } from '../events/placeTerms.ts'
 import type { Term } from '../events/term.ts'
 import type { AggregateTaskSettings } from './aggregateStart.ts'
 import type { RecordBatch } from './recordBatch.ts'
@@ -15,13 +15,12 @@ export class EventReader {
   /** Filled again by each call; read it before the next. */
   readonly event: LoginEvent = emptyEvent()
   readonly slice: EventSlice
+  readonly ipv4Places: Ipv4Lookup
   /** Whether all records are asked for more than what counting their events needs. */
   readonly asksRecords: boolean
   /** Whether a record that is read by itself is to be shown. */
   readonly #shows: boolean
   readonly #settings: AggregateTaskSettings
-  /** Filled again by each run. */
-  readonly #places: Term[] = []
   readonly #parse: EventParser
 
   /** @param slice for the records of all partitions, one batch at a time */
@@ -29,6 +28,7 @@ export class EventReader {
     const isEnriched = settings.outputs.enriched !== null
     this.#settings = settings
     this.slice = slice
+    this.ipv4Places = settings.ipv4Places ?? ipv4PlacesBy(settings.place)
     this.asksRecords = isEnriched
     this.#shows = isEnriched || settings.traced === true
     this.#parse = createEventParser(settings, isEnriched)
@@ -47,20 +47,6 @@ export class EventReader {
 
   /** Where the event came from. */
   place(): Term {
-    return placeOfEvent(this.event, this.#settings)
-  }
-
-  /** The same of events in rows that the slice has read. */
-  readonly placesOfRows: PlacesOfRows = (first, end) => {
-    const { ipv4Places } = this.#settings
-    const places = this.#places
-    if (ipv4Places !== undefined) ipv4Places.termsOf(this.slice.addresses(first, end), end - first, places)
-    else {
-      for (let row = first; row < end; row++) {
-        this.slice.read(row, this.event)
-        places[row - first] = this.place()
-      }
-    }
-    return places
+    return placeOfEvent(this.event, this.#settings.place, this.ipv4Places)
   }
 }

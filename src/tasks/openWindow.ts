@@ -1,8 +1,9 @@
 import type { Aggregate, AggregateLimits } from '../aggregate/aggregate.ts'
-import { EventCounts, type PlacesOfRows } from '../aggregate/eventCounts.ts'
-import type { EventSlice } from '../events/eventSlice.ts'
+import { EventCounts } from '../aggregate/eventCounts.ts'
 import type { LoginEvent } from '../events/parse.ts'
+import type { Ipv4Lookup } from '../events/place.ts'
 import type { Term } from '../events/term.ts'
+import type { WindowRun } from '../events/windowRun.ts'
 import { windowEndMs } from '../windows/windows.ts'
 
 /** About what a partial comes to, and each user in it. */
@@ -50,21 +51,19 @@ export class OpenWindow {
   }
 
   /**
-   * Counts the events of rows [first, end), which the slice has just counted in a run, all or none of them told.
-   * @param event is filled again and again
+   * Counts the events of the last run, up to that at `offset`, but for what `settle` takes later.
+   * @param told whether a partial has told them all already; else none has
    * @returns as `count`
    */
-  countRun(
-    slice: EventSlice,
-    first: number,
-    end: number,
-    placesOf: PlacesOfRows,
-    event: LoginEvent,
-    told: boolean,
-  ): number {
+  countRun(run: WindowRun, places: Ipv4Lookup, offset: number, told: boolean): number {
     const before = this.#partialBytes
-    this.#counts.addRun(slice, first, end, placesOf, event)
-    return this.#counted(slice.offset(end - 1), told, before)
+    this.#counts.addRun(run, places)
+    return this.#counted(offset, told, before)
+  }
+
+  /** Takes what runs have counted and `countRun` has left. */
+  settle(run: WindowRun): void {
+    this.#counts.settle(run)
   }
 
   /** Users with a greater hash need not be looked at. */

@@ -4,6 +4,7 @@ import { Aggregate, type AggregateLimits } from '../../../src/aggregate/aggregat
 import { Counter } from '../../../src/aggregate/counter.ts'
 import { EventCounts } from '../../../src/aggregate/eventCounts.ts'
 import { hashAscii, hashText } from '../../../src/aggregate/hash.ts'
+import { PlaceCounts } from '../../../src/aggregate/placeCounts.ts'
 import { TermCounts } from '../../../src/aggregate/termCounts.ts'
 import { NO_SHARES } from '../../../src/dev/generator/eventOptions.ts'
 import { createEventSource } from '../../../src/dev/generator/eventSource.ts'
@@ -108,6 +109,29 @@ test('terms that fall into one slot, or have the id of another, are each counted
     ),
     { seed: SEED },
   )
+})
+
+test('places are counted by the numbers that they have in their table, whichever that was', () => {
+  const table = (...names: string[]) => ({ terms: names.map((name, id) => new Term(id, name, `of ${name}`)) })
+  const [before, after] = [table('a', 'b'), table('b', 'c', ...Array.from({ length: 40 }, (_, i) => `p${i}`), 'z')]
+  const [countries, regions] = [new Counter(100), new Counter(100)]
+  const counts = new PlaceCounts(countries, regions)
+  const count = (in_: ReturnType<typeof table>, number: number) => {
+    counts.countsOf(in_)[number]! += 1
+  }
+  count(before, 0)
+  count(before, 1)
+  count(after, 0)
+  count(after, 42)
+  counts.add(before.terms[0] as Term)
+  after.terms.push(new Term(43, 'late'))
+  count(after, 43)
+  counts.fold()
+  count(before, 1)
+  counts.fold()
+  counts.fold()
+  expect(Object.fromEntries(countries.counts)).toEqual({ a: 2, b: 3, z: 1, late: 1 })
+  expect(Object.fromEntries(regions.counts)).toEqual({ 'of a': 2, 'of b': 3, 'of z': 1, '': 1 })
 })
 
 test('a hash by the bytes of ASCII is that of the text', () => {

@@ -53,6 +53,23 @@ test('a sample says of users and sessions what a naive count of the logins says'
   )
 })
 
+test('logins side by side are counted as one after the other', () => {
+  fc.assert(
+    fc.property(anyLimit, anyEvents, fc.nat(5), (limit, logins, more) => {
+      const columns = {
+        users: Float64Array.from(logins, ({ userId }) => hashText53(userId)),
+        times: Float64Array.from(logins, ({ timeMs }) => timeMs),
+        devices: Float64Array.from(logins, ({ deviceId }) => (deviceId === 'unknown' ? -1 : hashText(deviceId))),
+      }
+      const count = Math.max(0, logins.length - more)
+      const sample = new UserSample(limit, GAP_MS)
+      sample.loginAll(columns, count)
+      expect(sample.toText()).toBe(sampleOf(logins.slice(0, count), limit).toText())
+    }),
+    { seed: SEED, numRuns: 1000 },
+  )
+})
+
 // Few users with many logins: sessions are bridged, and devices pass their bound.
 test('the same holds of one user with many logins', () => {
   const login = fc.record({

@@ -1,31 +1,41 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { EventSlice, type RunRules, type TermField } from '../../../src/events/eventSlice.ts'
+import { hashText } from '../../../src/aggregate/hash.ts'
+import { EventSlice, type RunRules } from '../../../src/events/eventSlice.ts'
 import { emptyEvent } from '../../../src/events/parse.ts'
+import type { TermField } from '../../../src/events/textSlots.ts'
+import { WINDOW_RUNS, type WindowRun } from '../../../src/events/windowRun.ts'
 import { blockOf } from '../recordBlock.ts'
 import { SEED } from '../support.ts'
 
-const START_MS = 1_694_479_200_000
 const SIZE_MS = 10_000
+/** Where the first of the windows begins. */
+const START_MS = 1_694_479_200_000
+const END_MS = START_MS + WINDOW_RUNS.length * SIZE_MS
 const FIELDS: readonly TermField[] = [0, 1, 2]
 const slice = new EventSlice({ maxEventBytes: 1 << 20, validationRequired: [] }, false)
 const event = emptyEvent()
 
-/** What a run has to say of its rows. */
-type Run = {
-  readonly end: number
-  readonly clock: number
+/** What a run has to say of one window's events. */
+type Counted = {
+  events: number
+  lastRow: number
+  addresses: number[]
   /** By field and text, those that are missing being `unknown`. */
-  readonly terms: readonly Readonly<Record<string, number>>[]
-  readonly missing: Readonly<Record<number, number>>
-  readonly userRows: readonly number[]
+  readonly terms: Record<string, number>[]
+  readonly missing: Record<number, number>
+  readonly logins: { readonly user: number; readonly time: number; readonly device: number }[]
 }
+type Run = { readonly end: number; readonly clock: number; readonly windows: readonly (Counted | null)[] }
 
-function runBySlice(first: number, rules: RunRules, clock: number): Run {
-  const end = slice.countRun(first, rules, clock)
+/** A window that takes events while the clock stands before the first number, and users up to the second; or none. */
+type Admitted = readonly [closesAtMs: number, ceiling: number] | null
+
+function countedOf(run: WindowRun): Counted | null {
+  const hasCounted = run.hasCounted
   const terms = FIELDS.map(field => {
     const counts: Record<string, number> = {}
-    slice.takeTerms(field, {
+    run.takeTerms(field, {
       add(term, events = 1) {
         counts[term.text] = (counts[term.text] ?? 0) + events
       },
@@ -33,38 +43,76 @@ function runBySlice(first: number, rules: RunRules, clock: number): Run {
     return counts
   })
   const missing: Record<number, number> = {}
-  slice.takeMissing((fields, events) => {
+  run.takeMissing((fields, events) => {
     missing[fields] = events
   })
-  const userRows = Array.from({ length: slice.runUsers }, (_, i) => slice.runUserRow(i))
-  return { end, clock: slice.runClock, terms, missing, userRows }
+  const { events, lastRow, loginCount } = run
+  expect([hasCounted, run.hasCounted]).toEqual([events > 0, false])
+  if (events === 0) return null
+  const { users, times, devices } = run.logins
+  const logins = Array.from({ length: loginCount }, (_, i) => {
+    return { user: users[i] as number, time: times[i] as number, device: devices[i] as number }
+  })
+  return { events, lastRow, addresses: [...run.addresses.subarray(0, events)], terms, missing, logins }
+}
+
+function runBySlice(first: number, rules: RunRules, admitted: readonly Admitted[], clock: number): Run {
+  for (const [i, run] of WINDOW_RUNS.entries()) {
+    const window = admitted[i] ?? null
+    if (window === null) run.refuse()
+    else run.admit(...window)
+  }
+  const end = slice.countRun(first, rules, clock)
+  return { end, clock: slice.runClock, windows: WINDOW_RUNS.map(countedOf) }
 }
 
 /** The same, a row after the other. @param isRead whether a row was read when the slice was taken */
-function runByRows(first: number, rules: RunRules, clock: number, isRead: readonly boolean[]): Run {
-  const terms = FIELDS.map((): Record<string, number> => ({}))
-  const missing: Record<number, number> = {}
-  const userRows: number[] = []
+function runByRows(
+  first: number,
+  rules: RunRules,
+  admitted: readonly Admitted[],
+  clock: number,
+  isRead: readonly boolean[],
+): Run {
+  const windows = WINDOW_RUNS.map((): Counted | null => null)
   let [row, latest] = [first, clock]
   for (; row < slice.size && isRead[row] && slice.offset(row) < rules.limit; row++) {
     slice.read(row, event)
     const stamp = slice.timestamp(row)
-    if (event.timeMs < rules.startMs || event.timeMs >= rules.endMs || event.timeMs > stamp + rules.skewMs) break
+    const { timeMs, missing } = event
+    const number = Math.floor((timeMs - rules.startMs) / rules.sizeMs)
+    const [closesAtMs, ceiling] = admitted[number] ?? [Number.NEGATIVE_INFINITY, 0]
+    if (closesAtMs <= latest || timeMs > stamp + rules.skewMs) break
+    const counted = windows[number] ?? { ...EMPTY(), lastRow: row }
+    windows[number] = counted
+    counted.events++
+    counted.lastRow = row
+    counted.addresses.push(event.ipv4 < 0 ? 0 : event.ipv4 | 0)
     for (const [field, text] of [event.deviceType, event.locale, event.appVersion].entries()) {
-      const counts = terms[field] as Record<string, number>
+      const counts = counted.terms[field] as Record<string, number>
       counts[text] = (counts[text] ?? 0) + 1
     }
-    if (event.missing !== 0) missing[event.missing] = (missing[event.missing] ?? 0) + 1
-    if (event.userHash <= rules.ceiling) userRows.push(row)
-    latest = Math.max(latest, Math.min(event.timeMs, stamp))
+    if (missing !== 0) counted.missing[missing] = (counted.missing[missing] ?? 0) + 1
+    const device = event.deviceId === 'unknown' ? -1 : hashText(event.deviceId)
+    if (event.userHash <= ceiling) counted.logins.push({ user: event.userHash, time: timeMs, device })
+    latest = Math.max(latest, Math.min(timeMs, stamp))
   }
-  return { end: row, clock: latest, terms, missing, userRows }
+  return { end: row, clock: latest, windows }
 }
 
-/** Times around a window's bounds, nearly all of them within. */
+const EMPTY = (): Omit<Counted, 'lastRow'> => ({
+  events: 0,
+  addresses: [],
+  terms: FIELDS.map(() => ({})),
+  missing: {},
+  logins: [],
+})
+
+/** Times in the windows, some at their bounds, and just outside. */
 const time = fc.oneof(
-  { weight: 60, arbitrary: fc.nat(SIZE_MS - 1) },
-  { weight: 1, arbitrary: fc.constantFrom(-1, 0, SIZE_MS - 1, SIZE_MS) },
+  { weight: 60, arbitrary: fc.nat(END_MS - START_MS - 1) },
+  { weight: 4, arbitrary: fc.constantFrom(0, SIZE_MS - 1, SIZE_MS, 2 * SIZE_MS, 3 * SIZE_MS - 1) },
+  { weight: 1, arbitrary: fc.constantFrom(-1, END_MS - START_MS - 1, END_MS - START_MS) },
 )
 const field = (name: string, texts: readonly string[]) =>
   fc.oneof(
@@ -78,7 +126,12 @@ const record = fc
     device: field('device_type', ['iPhone', 'Android', 'web', 'iPad']),
     locale: field('locale', ['NY', 'CA', 'unknown', 'L1', 'L2', 'L3']),
     version: field('app_version', ['1.2', '1.2.0', '2']),
-    others: fc.constantFrom('', '', ',"ip":"1.2.3.4"', ',"device_id":"d"'),
+    others: fc.constantFrom('', ',"ip":"1.2.3.4"', ',"ip":"250.0.0.7"'),
+    device_id: fc.constantFrom(
+      '',
+      ',"device_id":""',
+      ...['d', 'unknown', 'unknowm', 'é', '12-34-567', '12-34-568'].map(id => `,"device_id":"${id}"`),
+    ),
     // Some are not read by slices.
     end: fc.oneof(
       { weight: 40, arbitrary: fc.constant('}') },
@@ -90,59 +143,88 @@ const record = fc
       { weight: 1, arbitrary: fc.integer({ min: 495, max: 505 }) },
     ),
   })
-  .map(({ time: ms, user, device, locale, version, others, end, gap, ahead }) => ({
-    value: Buffer.from(`{"user_id":"u${user}","timestamp":${START_MS + ms}${device}${locale}${version}${others}${end}`),
+  .map(({ time: ms, user, device, locale, version, others, device_id, end, gap, ahead }) => ({
+    value: Buffer.from(
+      `{"user_id":"u${user}","timestamp":${START_MS + ms}${device}${locale}${version}${others}${device_id}${end}`,
+    ),
     timestamp: START_MS + ms - ahead,
     gap,
   }))
 const rules = fc.record({
   limit: fc.oneof(fc.constant(Number.MAX_SAFE_INTEGER), fc.nat(60)),
   skewMs: fc.constantFrom(500, 1_000_000),
-  ceiling: fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.nat(2 ** 53 - 1)),
+  admitted: fc.array(
+    fc.option(
+      fc.tuple(
+        fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.integer({ min: START_MS, max: END_MS })),
+        fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.nat(2 ** 53 - 1)),
+      ),
+      { freq: 9 },
+    ),
+    { minLength: WINDOW_RUNS.length, maxLength: WINDOW_RUNS.length },
+  ),
   appendTime: fc.constantFrom(null, null, START_MS + 5_000),
-  clockMs: fc.constantFrom(0, START_MS - 1, START_MS + 5_000, START_MS + SIZE_MS + 7),
+  clockMs: fc.constantFrom(0, 0, START_MS - 1, START_MS + 5_000),
 })
 
-test('a run counts what its rows say, up to the first that is not simply one more of its window', () => {
+test('a run counts what its rows say, up to the first that is not simply one more of an open window', () => {
   let [rows, runs] = [0, 0]
   fc.assert(
-    fc.property(fc.array(record, { minLength: 1, maxLength: 80 }), rules, (given, { appendTime, clockMs, ...own }) => {
-      const window = { ...own, startMs: START_MS, endMs: START_MS + SIZE_MS }
-      let offset = 10 - (given[0]?.gap ?? 0)
-      const records = given.map(({ gap, ...each }) => {
-        offset += gap
-        return { ...each, offset }
-      })
-      const block = { ...blockOf(records), appendTime }
-      // What is read for the first time is learned; the slice taken again then has all of it.
-      const take = () => slice.take(block.bytes, block.start, block.end, block.count, block)
-      take()
-      const isRead = records.map((_, row) => slice.read(row, event))
-      take()
-      for (let first = 0; first < slice.size; ) {
-        const run = runBySlice(first, window, clockMs)
-        expect(run).toEqual(runByRows(first, window, clockMs, isRead))
-        rows += run.end - first
-        runs += Number(run.end > first)
-        first = Math.max(run.end, first + 1)
-      }
-    }),
+    fc.property(
+      fc.array(record, { minLength: 1, maxLength: 80 }),
+      rules,
+      (given, { appendTime, clockMs, admitted, ...own }) => {
+        const window = { ...own, startMs: START_MS, sizeMs: SIZE_MS }
+        let offset = 10 - (given[0]?.gap ?? 0)
+        const records = given.map(({ gap, ...each }) => {
+          offset += gap
+          return { ...each, offset }
+        })
+        const block = { ...blockOf(records), appendTime }
+        // What is read for the first time is learned; the slice taken again then has all of it.
+        const take = () => slice.take(block.bytes, block.start, block.end, block.count, block)
+        take()
+        const isRead = records.map((_, row) => slice.read(row, event))
+        take()
+        for (let first = 0; first < slice.size; ) {
+          const run = runBySlice(first, window, admitted, clockMs)
+          expect(run).toEqual(runByRows(first, window, admitted, clockMs, isRead))
+          rows += run.end - first
+          runs += Number(run.end > first)
+          first = Math.max(run.end, first + 1)
+        }
+      },
+    ),
     { seed: SEED, numRuns: 300 },
   )
   expect(runs).toBeGreaterThan(100)
   expect(rows).toBeGreaterThan(300)
 })
 
+test('terms and missing fields of runs add up until they are taken', () => {
+  const value = Buffer.from(`{"user_id":"u","timestamp":${START_MS}}`)
+  const block = blockOf([0, 1, 2].map(offset => ({ offset, timestamp: START_MS, value })))
+  slice.take(block.bytes, block.start, block.end, block.count, block)
+  const rules = { startMs: START_MS, sizeMs: SIZE_MS, skewMs: 0, limit: 3 }
+  const [run] = WINDOW_RUNS as [WindowRun]
+  for (const each of WINDOW_RUNS) each.refuse()
+  run.admit(Number.POSITIVE_INFINITY, 0)
+  expect([slice.countRun(0, rules, 0), slice.countRun(1, rules, 0)]).toEqual([3, 3])
+  expect(run.events).toBe(2)
+  expect(countedOf(run)).toMatchObject({ terms: FIELDS.map(() => ({ unknown: 5 })), missing: { 31: 5 } })
+})
+
 test('a limit that lies further on than numbers of records reach is none', () => {
   const value = Buffer.from(`{"user_id":"u","timestamp":${START_MS}}`)
   const block = blockOf([0, 1, 2 ** 31 - 1].map(offset => ({ offset, timestamp: START_MS, value })))
   slice.take(block.bytes, block.start, block.end, block.count, block)
-  const own = { startMs: START_MS, endMs: START_MS + 1, skewMs: 0, ceiling: 0 }
+  const own = { startMs: START_MS, sizeMs: 1, skewMs: 0 }
+  const admitted = [[Number.POSITIVE_INFINITY, 0]] as const
   for (const limit of [2 ** 31, 2 ** 32, 2 ** 33 + 1, Number.MAX_SAFE_INTEGER, Number.POSITIVE_INFINITY]) {
-    const { end, terms } = runBySlice(0, { ...own, limit }, 0)
+    const { end, windows } = runBySlice(0, { ...own, limit }, admitted, 0)
     // The very last one is left to who looks at each.
-    expect([limit, end, terms[1]]).toEqual([limit, 2, { unknown: 2 }])
+    expect([limit, end, windows[0]?.terms[1]]).toEqual([limit, 2, { unknown: 2 }])
   }
-  expect(runBySlice(0, { ...own, limit: 1 }, 0).end).toBe(1)
-  expect(runBySlice(0, { ...own, limit: -1 }, 0).end).toBe(0)
+  expect(runBySlice(0, { ...own, limit: 1 }, admitted, 0).end).toBe(1)
+  expect(runBySlice(0, { ...own, limit: -1 }, admitted, 0).end).toBe(0)
 })

@@ -350,14 +350,6 @@ describe('a slice', () => {
     expect([slice.take(bytes, next, end, 2, base), slice.size, slice.offset(1)]).toEqual([end, 2, 2])
   })
 
-  test('tells the addresses of its events, 0.0.0.0 of those that have none', () => {
-    const values = ['"8.8.8.8"', 'null', '""', '"255.255.255.255"', '"1.2.3.4"'].map(ip => holding('ip', ip))
-    const { bytes, start, end, ...base } = blockOf(recordsOf([...values, '{"user_id":"u","timestamp":1694479200}']))
-    slice.take(bytes, start, end, base.count, base)
-    expect([...slice.addresses(0, slice.size).subarray(0, slice.size)]).toEqual([0x0808_0808, 0, 0, -1, 0x0102_0304, 0])
-    expect([...slice.addresses(3, 5).subarray(0, 2)]).toEqual([-1, 0x0102_0304])
-  })
-
   test('keeps to its own rules beside others', () => {
     const [strict, loose] = [new EventSlice({ ...RULES, validationRequired: ['locale'] }, false), slice]
     const { bytes, start, end, count, ...base } = blockOf(recordsOf([holding('x', '1')]))

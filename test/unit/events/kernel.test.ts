@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { compileKernel, KERNEL_MODULE } from '../../../scripts/kernel.ts'
+import { OPTIONAL_FIELDS } from '../../../src/events/codes.ts'
 import { KERNEL_BYTES, LAYOUT } from '../../../src/events/kernel.ts'
 import { MEMBER_NAMES, MEMBER_WIDTH } from '../../../src/events/loginEvent.ts'
 
@@ -41,12 +42,36 @@ describe('the layout of the memory', () => {
       [at('MEMBERS'), at('MOST_ROWS') * at('MEMBERS_BYTES')],
       // Three words of a name, or the numbers of a record, may be read from the last byte on.
       [at('INPUT'), at('INPUT_BYTES') + 64],
+      [at('RUNS'), at('MOST_WINDOWS') * at('RUN_BYTES')],
     ] as [number, number][]
     for (const [i, [start, bytes]] of parts.entries()) {
       expect([i, start + bytes <= (parts[i + 1]?.[0] ?? KERNEL_BYTES.length)]).toEqual([i, true])
     }
     expect(at('TEXTS_BYTES')).toBe(16 << at('TEXT_SLOT_BITS'))
-    expect(at('TEXT_AT') + 4).toBeLessThanOrEqual(at('ROW_BYTES'))
+    expect(at('DEVICE_HASH') + 4).toBeLessThanOrEqual(at('ROW_BYTES'))
+  })
+
+  it('gives each part of what was counted of a window room of its own', () => {
+    const [rows, slots] = [at('MOST_ROWS'), 1 + (1 << at('TEXT_SLOT_BITS'))]
+    expect([at('COUNTED_BYTES'), at('SLOT_COUNTS_BYTES')].every(bytes => bytes >= 4 * slots)).toBe(true)
+    const parts = [
+      [at('RUN_EVENTS'), 4],
+      [at('RUN_LAST_ROW'), 4],
+      [at('RUN_LOGINS'), 4],
+      [at('COUNTED_SIZES'), 3 * 4],
+      [at('CLOSES_AT'), 8],
+      [at('CEILING'), 8],
+      [at('MISSING_COUNTS'), 4 << OPTIONAL_FIELDS.length],
+      [at('RUN_ADDRESSES'), 4 * rows],
+      [at('LOGIN_USERS'), 8 * rows],
+      [at('LOGIN_TIMES'), 8 * rows],
+      [at('LOGIN_DEVICES'), 8 * rows],
+      [at('COUNTED'), 3 * at('COUNTED_BYTES')],
+      [at('SLOT_COUNTS'), 3 * at('SLOT_COUNTS_BYTES')],
+    ] as [number, number][]
+    for (const [i, [start, bytes]] of parts.entries()) {
+      expect([i, start + bytes <= (parts[i + 1]?.[0] ?? at('RUN_BYTES'))]).toEqual([i, true])
+    }
   })
 
   it('has room for every name as it is written', () => {

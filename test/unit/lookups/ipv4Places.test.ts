@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { Reader } from 'maxmind'
 import { describe, expect, test } from 'vitest'
+import { Counter } from '../../../src/aggregate/counter.ts'
+import { PlaceCounts } from '../../../src/aggregate/placeCounts.ts'
 import { Ipv4Places, type MmdbTree } from '../../../src/lookups/ipv4Places.ts'
 import { isReserved, reservedShare } from '../../../src/lookups/reserved.ts'
 import { SEED } from '../support.ts'
@@ -55,15 +57,18 @@ describe('the database that comes along', () => {
     expect(searches()).toBeLessThan(3_000)
   })
 
-  test('of many addresses at once are those of each, and what is behind them stays', () => {
+  test('of many addresses at once are counted as each of them is', () => {
     const anew = opened(readFileSync(fileURLToPath(import.meta.resolve(BUNDLED)))).places
     const address = fc.oneof(fc.integer(), fc.constantFrom(0, -1, 0x0808_0808))
     fc.assert(
       fc.property(fc.array(address, { maxLength: 40 }), fc.nat(3), (addresses, more) => {
         const count = Math.max(0, addresses.length - more)
-        const terms = new Array(addresses.length).fill(null)
-        anew.termsOf(Int32Array.from(addresses), count, terms)
-        expect(terms).toEqual(addresses.map((each, i) => (i < count ? places.termOf(each) : null)))
+        const [countries, alone] = [new Counter(1_000), new Counter(1_000)]
+        const counts = new PlaceCounts(countries, new Counter(1_000))
+        anew.tally(Int32Array.from(addresses), count, counts)
+        counts.fold()
+        for (const each of addresses.slice(0, count)) alone.add(places.termOf(each).text, 1)
+        expect(countries.counts).toEqual(alone.counts)
       }),
       { seed: SEED, numRuns: 2_000 },
     )
