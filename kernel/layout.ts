@@ -60,6 +60,13 @@ export const COUNTED_BYTES: usize = 0x1010
 export const SLOT_COUNTS: usize = 0x6c00
 export const SLOT_COUNTS_BYTES: usize = 0x1010
 
+/**
+ * What folding leaves of the bytes whose checksum is asked for. In front stand the vectors of 16 bytes that are folded
+ * into those to come.
+ */
+export const FOLDED: usize = 0x79000
+export const FOLD_BYTES: usize = 0xd10
+
 /** Offsets in a row. STATUS is READ, UNKNOWN, or UNKNOWN_TEXT and the number of its field, the text being at TEXT_AT. */
 export const STATUS: usize = 0
 export const OFFSET_DELTA: usize = 4

@@ -21,6 +21,7 @@ import {
 import { hasCounted } from './run'
 import { learn, makeRoom } from './values'
 
+export { beginFold, endFold, fold } from './fold'
 export { countRun, runClock } from './run'
 export { learn }
 

@@ -21,6 +21,9 @@ type Exports = {
     clockMs: number,
   ): number
   runClock(): number
+  beginFold(): void
+  fold(bytes: number): void
+  endFold(): void
 }
 
 // What this program asks of WebAssembly, which the types of neither the language nor Node's declare.
@@ -61,6 +64,8 @@ export const LAYOUT = {
   COUNTED_BYTES: 0x1010,
   SLOT_COUNTS: 0x6c00,
   SLOT_COUNTS_BYTES: 0x1010,
+  FOLDED: 0x79000,
+  FOLD_BYTES: 0xd10,
   TEXT_SLOT_BITS: 10,
   STATUS: 0,
   OFFSET_DELTA: 4,

@@ -1,5 +1,5 @@
-import { crc32c } from '@node-rs/crc32'
 import type { CorruptBatch } from '../../runtime/ports.ts'
+import { checksumOf } from './checksum.ts'
 import { codecName, decompress } from './codecs.ts'
 import { areRecords, type RecordBlock, WireRecords } from './records.ts'
 
@@ -190,7 +190,7 @@ function endOf(bytes: Buffer, batch: BatchHeader): number {
 }
 
 function hasItsCrc(bytes: Buffer, { start, end }: BatchHeader): boolean {
-  return crc32c(bytes.subarray(start + ATTRIBUTES_AT, end)) === bytes.readUInt32BE(start + CRC_AT)
+  return checksumOf(bytes, start + ATTRIBUTES_AT, end) === bytes.readUInt32BE(start + CRC_AT)
 }
 
 const EMPTY: RecordBlock = {

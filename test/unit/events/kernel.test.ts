@@ -43,6 +43,7 @@ describe('the layout of the memory', () => {
       // Three words of a name, or the numbers of a record, may be read from the last byte on.
       [at('INPUT'), at('INPUT_BYTES') + 64],
       [at('RUNS'), at('MOST_WINDOWS') * at('RUN_BYTES')],
+      [at('FOLDED'), at('FOLD_BYTES') + at('INPUT_BYTES')],
     ] as [number, number][]
     for (const [i, [start, bytes]] of parts.entries()) {
       expect([i, start + bytes <= (parts[i + 1]?.[0] ?? KERNEL_BYTES.length)]).toEqual([i, true])
