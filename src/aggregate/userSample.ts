@@ -3,7 +3,10 @@ import { SampleReader, SampleWriter } from './sampleText.ts'
 import { joinInterval } from './sessions.ts'
 import { addDevice, emptyUserRecord, type UserRecord } from './userRecord.ts'
 
-/** A user's numbers stand in a row of `#rows`: logins, first and last login, and a device's hash or NO_DEVICE. */
+/**
+ * A user's numbers stand in a row of `#rows`: logins, first and last login, and a device's hash or NO_DEVICE. Of a user with
+ * more than one session, those logins are NaN, which is neither before nor after any time.
+ */
 const ROW = 4
 const LOGINS = 0
 const FIRST = 1
@@ -100,19 +103,36 @@ export class UserSample {
     return row
   }
 
-  /** Counts the first `count` logins with their devices, as `login` and `addDevice` do. */
+  /**
+   * Counts the first `count` logins with their devices, as `login` and `addDevice` do. What nearly all of them need is done
+   * in place: numbers of this size that go from one function to another become objects on their way.
+   */
   loginAll({ users, times, devices }: LoginColumns, count: number): void {
     for (let i = 0; i < count; i++) {
       const hash = users[i] as number
       if (hash > this.#ceiling) continue
+      const [slots, hashes] = [this.#slots, this.#hashes]
+      const mask = slots.length - 1
+      let slot = hash & mask
+      let row = (slots[slot] as number) - 1
+      while (row >= 0 && hashes[row] !== hash) {
+        slot = (slot + 1) & mask
+        row = (slots[slot] as number) - 1
+      }
       const timeMs = times[i] as number
-      let row = this.#find(hash)
-      if (row >= 0) this.#join(row, timeMs, timeMs)
-      else row = this.#insert(hash, timeMs, timeMs)
-      if (row < 0) continue
-      this.#rows[row * ROW + LOGINS]! += 1
+      if (row < 0) {
+        row = this.#insert(hash, timeMs, timeMs)
+        if (row < 0) continue
+      }
+      const rows = this.#rows
+      const at = row * ROW
+      const last = rows[at + LAST] as number
+      if (timeMs > last && timeMs - last <= this.gapMs) rows[at + LAST] = timeMs
+      // Not so, either, where there are more sessions than the row holds.
+      else if (!(timeMs >= (rows[at + FIRST] as number) && timeMs <= last)) this.#join(row, timeMs, timeMs)
+      rows[at + LOGINS]! += 1
       const device = devices[i] as number
-      if (device !== NO_DEVICE && device !== this.#rows[row * ROW + DEVICE]) this.addDevice(row, device)
+      if (device !== NO_DEVICE && device !== rows[at + DEVICE]) this.addDevice(row, device)
     }
   }
 
@@ -191,8 +211,12 @@ export class UserSample {
     if (first - end <= this.gapMs && start - last <= this.gapMs) {
       if (first < start) rows[at + FIRST] = first
       if (last > end) rows[at + LAST] = last
-    } else if (first > end) this.#moreOf(row).intervals.push(start, end, first, last)
-    else this.#moreOf(row).intervals.push(first, last, start, end)
+    } else {
+      if (first > end) this.#moreOf(row).intervals.push(start, end, first, last)
+      else this.#moreOf(row).intervals.push(first, last, start, end)
+      rows[at + FIRST] = Number.NaN
+      rows[at + LAST] = Number.NaN
+    }
   }
 
   /** Adds the device with this hash, of which only the bits count, to those of the user in the row. */
