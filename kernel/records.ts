@@ -18,6 +18,7 @@ import {
   VALUE_END,
   VALUE_START,
 } from './layout'
+import { position, seek, varint, varlong } from './numbers'
 import { hasCounted } from './run'
 import { learn, makeRoom } from './values'
 
@@ -26,8 +27,8 @@ export { countRun, runClock } from './run'
 export { learn }
 
 let maxEventBytes: i32 = 0
-/** Where the readers of numbers stand. */
-let at: usize = 0
+/** Where the whole records end that `take` has found. */
+let takenTo: usize = 0
 
 /** What holds of all events from now on: the most bytes, the bits of the fields that they must have, and whether members are kept. */
 export function setRules(maxBytes: i32, required: i32, keepsMembers: i32): void {
@@ -37,7 +38,7 @@ export function setRules(maxBytes: i32, required: i32, keepsMembers: i32): void 
 
 /** Where the whole records end that `take` has found; a position in this memory. */
 export function end(): i32 {
-  return <i32>at
+  return <i32>takenTo
 }
 
 /**
@@ -52,16 +53,17 @@ export function take(bytes: i32, count: i32): i32 {
   let rows = 0
   let next = INPUT
   while (rows < most) {
-    at = next
+    seek(next)
     // What is cut off may be cut within the length; what stands behind it is zeros or left from before, and is not believed.
     const length = varint()
-    if (at > inputEnd || length < 0 || <usize>length > inputEnd - at) break
-    next = at + <usize>length
+    const from = position()
+    if (from > inputEnd || length < 0 || <usize>length > inputEnd - from) break
+    next = from + <usize>length
     readRecord(ROWS + <usize>rows * ROW_BYTES)
     readRow(rows)
     rows++
   }
-  at = next
+  takenTo = next
   hashRows(rows)
   return rows
 }
@@ -86,38 +88,19 @@ function readRow(index: i32): i32 {
 }
 
 function readRecord(row: usize): void {
-  at++
+  seek(position() + 1)
   store<f64>(row, <f64>varlong(), TIMESTAMP_DELTA)
   store<i32>(row, varint(), OFFSET_DELTA)
   readPart(row, KEY_START, KEY_END)
   readPart(row, VALUE_START, VALUE_END)
   store<i32>(row, varint(), HEADER_COUNT)
-  store<i32>(row, <i32>at, HEADERS_AT)
+  store<i32>(row, <i32>position(), HEADERS_AT)
 }
 
 function readPart(row: usize, start: usize, end: usize): void {
   const length = varint()
-  store<i32>(row + start, length < 0 ? -1 : <i32>at)
-  if (length > 0) at += length
-  store<i32>(row + end, length < 0 ? -1 : <i32>at)
-}
-
-function varint(): i32 {
-  let byte: u32 = load<u8>(at++)
-  let value: u32 = byte & 0x7f
-  for (let shift: u32 = 7; byte >= 0x80 && shift < 35; shift += 7) {
-    byte = load<u8>(at++)
-    value |= (byte & 0x7f) << shift
-  }
-  return <i32>((value >> 1) ^ (0 - (value & 1)))
-}
-
-function varlong(): i64 {
-  let byte: u64 = load<u8>(at++)
-  let value: u64 = byte & 0x7f
-  for (let shift: u64 = 7; byte >= 0x80 && shift < 70; shift += 7) {
-    byte = load<u8>(at++)
-    value |= (byte & 0x7f) << shift
-  }
-  return <i64>((value >> 1) ^ (0 - (value & 1)))
+  const from = position()
+  store<i32>(row + start, length < 0 ? -1 : <i32>from)
+  store<i32>(row + end, length < 0 ? -1 : <i32>from + length)
+  if (length > 0) seek(from + <usize>length)
 }

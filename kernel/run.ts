@@ -32,6 +32,7 @@ import {
   TIMESTAMP_DELTA,
   USER_HASH,
 } from './layout'
+import { mayBeSampled } from './traces'
 
 const FIELDS: usize = 3
 const NO_DEVICE: f64 = -1
@@ -41,13 +42,14 @@ let clock: f64 = 0
 
 /**
  * Counts the events of rows from `first` on, up to the first that is not simply one more event of a window: one that was
- * not read, stands at or behind an offset, has a time in none of the windows, or too far ahead of its record's, or one whose
+ * not read, is of a trace where those are looked for, stands at or behind an offset, has a time in none of the windows, or too far ahead of its record's, or one whose
  * window is closed. Counts are added to what stands there, of which whoever takes them makes zeros again; what is told of
  * the events themselves is that of this run.
  * @param limit the offset, less the base offset
  * @param startMs where the first window begins, the others standing behind it side by side; epoch milliseconds as all times
  * @param appendTime of all records, where `hasAppendTime` is not 0
  * @param clockMs the clock before the run
+ * @param looksForTraces whether to stop at records that may have the context of one that is sampled
  * @returns the row at which it has stopped
  */
 export function countRun(
@@ -61,6 +63,7 @@ export function countRun(
   hasAppendTime: i32,
   skewMs: f64,
   clockMs: f64,
+  looksForTraces: i32,
 ): i32 {
   clock = clockMs
   for (let number = 0; number < MOST_WINDOWS; number++) {
@@ -78,6 +81,7 @@ export function countRun(
     if (clock >= load<f64>(run, CLOSES_AT)) break
     const stamp = hasAppendTime !== 0 ? appendTime : baseTimestamp + load<f64>(row, TIMESTAMP_DELTA)
     if (time > stamp + skewMs) break
+    if (looksForTraces !== 0 && mayBeSampled(row)) break
     countEvent(row, run, index)
     if (load<f64>(row, USER_HASH) <= load<f64>(run, CEILING)) addLogin(row, run)
     const advance = time < stamp ? time : stamp

@@ -63,6 +63,8 @@ export type RunRules = {
   readonly sizeMs: number
   /** The most that an event may be ahead of its record. */
   readonly skewMs: number
+  /** Whether the run ends at a record that may have the context of a sampled trace. */
+  readonly looksForTraces: boolean
 }
 
 /**
@@ -153,11 +155,13 @@ export class EventSlice {
    * @param clockMs the partition's clock before the run; `runClock` has it afterwards
    * @returns the row at which the run has ended
    */
-  countRun(first: number, { limit, startMs, sizeMs, skewMs }: RunRules, clockMs: number): number {
+  countRun(first: number, rules: RunRules, clockMs: number): number {
+    const { limit, startMs, sizeMs, skewMs } = rules
     const delta = Math.min(limit - this.#baseOffset, MOST_DELTA)
     const [base, append] = [this.#baseTimestamp, this.#appendTime]
     const has = append === null ? 0 : 1
-    return KERNEL.countRun(first, this.size, delta, startMs, sizeMs, base, append ?? 0, has, skewMs, clockMs)
+    const looks = rules.looksForTraces ? 1 : 0
+    return KERNEL.countRun(first, this.size, delta, startMs, sizeMs, base, append ?? 0, has, skewMs, clockMs, looks)
   }
 
   /** The clock behind the last run. */

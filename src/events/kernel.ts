@@ -19,6 +19,7 @@ type Exports = {
     hasAppendTime: number,
     skewMs: number,
     clockMs: number,
+    looksForTraces: number,
   ): number
   runClock(): number
   beginFold(): void

@@ -234,7 +234,7 @@ export class AggregateTask implements Task {
     for (let row = 0; row < slice.size; ) {
       const offset = slice.offset(row)
       // Where events are asked for nothing but what they count, those of one window are counted together.
-      const isSingle = this.#reader.asksRecords || this.#traces?.isLooking === true || offset < batch.baseOffset
+      const isSingle = this.#reader.asksRecords || offset < batch.baseOffset
       const next = isSingle ? row : this.#countRun(batch, slice, row, offset, now)
       if (next === row) {
         if (offset >= batch.baseOffset) this.#take(batch, row, offset, slice.timestamp(row), now)
@@ -249,7 +249,9 @@ export class AggregateTask implements Task {
     this.#reach(offset)
     const told = offset < this.#committed
     const limit = told ? Math.min(this.#committed, this.#chunkEnd) : this.#chunkEnd
-    const end = this.#windows.countRun(slice, row, limit, this.#settings.maxFutureSkewMs, this.#clock)
+    const skewMs = this.#settings.maxFutureSkewMs
+    const looksForTraces = !told && this.#traces?.isLooking === true
+    const end = this.#windows.countRun(slice, row, { limit, skewMs, looksForTraces }, this.#clock)
     if (end === row) return row
     this.#clock = slice.runClock
     this.#pendingPartialBytes += this.#windows.addRun(slice, this.#reader.ipv4Places, told)

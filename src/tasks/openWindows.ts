@@ -1,4 +1,4 @@
-import type { EventSlice } from '../events/eventSlice.ts'
+import type { EventSlice, RunRules } from '../events/eventSlice.ts'
 import type { Ipv4Lookup } from '../events/place.ts'
 import { WINDOW_RUNS, type WindowRun } from '../events/windowRun.ts'
 import { closedThrough, windowEndMs, windowIndexOf } from '../windows/windows.ts'
@@ -42,10 +42,14 @@ export class OpenWindows {
   /**
    * Counts the events of a slice's rows from `row` on for as long as they are simply more of the windows around the one
    * asked for last; `addRun` has to follow.
-   * @param limit the offset at which to stop
    * @returns the row behind them
    */
-  countRun(slice: EventSlice, row: number, limit: number, skewMs: number, clockMs: number): number {
+  countRun(
+    slice: EventSlice,
+    row: number,
+    rules: Pick<RunRules, 'limit' | 'skewMs' | 'looksForTraces'>,
+    clockMs: number,
+  ): number {
     const last = this.#last
     if (last === null) return row
     const place = last.index - this.#runningFrom
@@ -56,8 +60,8 @@ export class OpenWindows {
       if (window === null) run.refuse()
       else run.admit(window.endMs + this.#latenessMs, window.ceiling)
     }
-    const rules = { limit, startMs: this.#runningFrom * this.#sizeMs, sizeMs: this.#sizeMs, skewMs }
-    return slice.countRun(row, rules, clockMs)
+    const [startMs, sizeMs] = [this.#runningFrom * this.#sizeMs, this.#sizeMs]
+    return slice.countRun(row, { ...rules, startMs, sizeMs }, clockMs)
   }
 
   /**

@@ -15,10 +15,10 @@ export const MAX_LINKS = 64
 /** A capture tells of so many fetches at most, those that came first: a span each. */
 export const MAX_FETCHES = 16
 /**
- * Records of a capture that are looked at: where most carry contexts that nobody sampled, all would cost too much, and events
- * that are only counted are counted one by one for as long as that lasts.
+ * Records of a capture that are looked at one by one: where most carry the same context, or one that nobody sampled, all
+ * would cost too much. Events that are only counted are not looked at before their kernel finds that they may be of a trace.
  */
-export const MAX_LOOKS = 4_096
+export const MAX_LOOKS = 8_192
 
 const FORMAT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
 const SAMPLED = 0x01

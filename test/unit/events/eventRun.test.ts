@@ -5,6 +5,7 @@ import { EventSlice, type RunRules } from '../../../src/events/eventSlice.ts'
 import { emptyEvent } from '../../../src/events/parse.ts'
 import type { TermField } from '../../../src/events/textSlots.ts'
 import { WINDOW_RUNS, type WindowRun } from '../../../src/events/windowRun.ts'
+import type { RecordHeader } from '../../../src/tasks/recordBatch.ts'
 import { blockOf } from '../recordBlock.ts'
 import { SEED } from '../support.ts'
 
@@ -73,6 +74,7 @@ function runByRows(
   admitted: readonly Admitted[],
   clock: number,
   isRead: readonly boolean[],
+  traced: readonly boolean[],
 ): Run {
   const windows = WINDOW_RUNS.map((): Counted | null => null)
   let [row, latest] = [first, clock]
@@ -83,6 +85,7 @@ function runByRows(
     const number = Math.floor((timeMs - rules.startMs) / rules.sizeMs)
     const [closesAtMs, ceiling] = admitted[number] ?? [Number.NEGATIVE_INFINITY, 0]
     if (closesAtMs <= latest || timeMs > stamp + rules.skewMs) break
+    if (rules.looksForTraces && traced[row]) break
     const counted = windows[number] ?? { ...EMPTY(), lastRow: row }
     windows[number] = counted
     counted.events++
@@ -119,6 +122,19 @@ const field = (name: string, texts: readonly string[]) =>
     { weight: 4, arbitrary: fc.constantFrom(...texts).map(text => `,"${name}":"${text}"`) },
     { weight: 1, arbitrary: fc.constantFrom('', `,"${name}":null`, `,"${name}":""`) },
   )
+/** Contexts by their flags, and other headers beside and before them. */
+const header = fc
+  .record({
+    name: fc.oneof(
+      { weight: 9, arbitrary: fc.constantFrom('x', 'traceparenT', 'ce_type', 'cf_traceparent', 'tracestate') },
+      fc.constantFrom('traceparent', 'ce_traceparent'),
+    ),
+    flags: fc.constantFrom('00', '01', '02', '0e', '0f', '0A', '0', null),
+  })
+  .map(({ name, flags }): RecordHeader => {
+    return [name, flags === null ? null : Buffer.from(`00-${'a'.repeat(32)}-${'b'.repeat(16)}-${flags}`)]
+  })
+
 const record = fc
   .record({
     time,
@@ -137,22 +153,34 @@ const record = fc
       { weight: 40, arbitrary: fc.constant('}') },
       { weight: 1, arbitrary: fc.constantFrom('', ',"x":[]}') },
     ),
+    headers: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, fc.array(header, { maxLength: 3 })),
     gap: fc.oneof({ weight: 9, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 50 }) }),
     ahead: fc.oneof(
       { weight: 60, arbitrary: fc.nat(500) },
       { weight: 1, arbitrary: fc.integer({ min: 495, max: 505 }) },
     ),
   })
-  .map(({ time: ms, user, device, locale, version, others, device_id, end, gap, ahead }) => ({
+  .map(({ time: ms, user, device, locale, version, others, device_id, end, headers, gap, ahead }) => ({
     value: Buffer.from(
       `{"user_id":"u${user}","timestamp":${START_MS + ms}${device}${locale}${version}${others}${device_id}${end}`,
     ),
     timestamp: START_MS + ms - ahead,
+    headers,
     gap,
   }))
+
+/** Whether one of them may be the context of a sampled trace: its last digit is an odd one, or none. */
+function isTraced(headers: readonly RecordHeader[]): boolean {
+  return headers.some(([name, value]) => {
+    const digit = Buffer.from(value ?? '').toString('latin1', 54, 55)
+    return /^(ce_)?traceparent$/.test(name) && digit !== '' && !/[02468ace]/.test(digit)
+  })
+}
+
 const rules = fc.record({
   limit: fc.oneof(fc.constant(Number.MAX_SAFE_INTEGER), fc.nat(60)),
   skewMs: fc.constantFrom(500, 1_000_000),
+  looksForTraces: fc.boolean(),
   admitted: fc.array(
     fc.option(
       fc.tuple(
@@ -184,11 +212,12 @@ test('a run counts what its rows say, up to the first that is not simply one mor
         // What is read for the first time is learned; the slice taken again then has all of it.
         const take = () => slice.take(block.bytes, block.start, block.end, block.count, block)
         take()
+        const traced = given.map(({ headers }) => isTraced(headers))
         const isRead = records.map((_, row) => slice.read(row, event))
         take()
         for (let first = 0; first < slice.size; ) {
           const run = runBySlice(first, window, admitted, clockMs)
-          expect(run).toEqual(runByRows(first, window, admitted, clockMs, isRead))
+          expect(run).toEqual(runByRows(first, window, admitted, clockMs, isRead, traced))
           rows += run.end - first
           runs += Number(run.end > first)
           first = Math.max(run.end, first + 1)
@@ -205,7 +234,7 @@ test('terms and missing fields of runs add up until they are taken', () => {
   const value = Buffer.from(`{"user_id":"u","timestamp":${START_MS}}`)
   const block = blockOf([0, 1, 2].map(offset => ({ offset, timestamp: START_MS, value })))
   slice.take(block.bytes, block.start, block.end, block.count, block)
-  const rules = { startMs: START_MS, sizeMs: SIZE_MS, skewMs: 0, limit: 3 }
+  const rules = { startMs: START_MS, sizeMs: SIZE_MS, skewMs: 0, limit: 3, looksForTraces: false }
   const [run] = WINDOW_RUNS as [WindowRun]
   for (const each of WINDOW_RUNS) each.refuse()
   run.admit(Number.POSITIVE_INFINITY, 0)
@@ -218,7 +247,7 @@ test('a limit that lies further on than numbers of records reach is none', () =>
   const value = Buffer.from(`{"user_id":"u","timestamp":${START_MS}}`)
   const block = blockOf([0, 1, 2 ** 31 - 1].map(offset => ({ offset, timestamp: START_MS, value })))
   slice.take(block.bytes, block.start, block.end, block.count, block)
-  const own = { startMs: START_MS, sizeMs: 1, skewMs: 0 }
+  const own = { startMs: START_MS, sizeMs: 1, skewMs: 0, looksForTraces: false }
   const admitted = [[Number.POSITIVE_INFINITY, 0]] as const
   for (const limit of [2 ** 31, 2 ** 32, 2 ** 33 + 1, Number.MAX_SAFE_INTEGER, Number.POSITIVE_INFINITY]) {
     const { end, windows } = runBySlice(0, { ...own, limit }, admitted, 0)

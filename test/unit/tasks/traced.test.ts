@@ -72,23 +72,36 @@ describe('an aggregate task', () => {
     return task
   }
 
-  it('looks at so many events of a capture, and counts the others as it does without tracing', () => {
-    const context = (offset: number) =>
-      offset < 2 || offset === MAX_LOOKS - 1 || offset === MAX_LOOKS ? offset + 1 : 0
-    const events = Array.from({ length: MAX_LOOKS + 1_000 }, (_, offset) => {
-      return context(offset) === 0 ? event(offset, offset) : inTrace(event(offset, offset), context(offset))
+  it('finds the sampled among many events, wherever they are, and counts the same as without', () => {
+    const marked = new Map([
+      [0, 1],
+      [1, 2],
+      [700, 3],
+      [5_999, 4],
+    ])
+    const unsampled = contextOf(9).replace(/.$/, '0')
+    const events = Array.from({ length: 6_000 }, (_, offset) => {
+      const plain = event(offset, offset)
+      const number = marked.get(offset)
+      if (number !== undefined) return inTrace(plain, number)
+      return offset % 2 === 0 ? plain : { ...plain, headers: { traceparent: unsampled } }
     })
-    const more = [inTrace(event(events.length, 5), 7)]
     const [looking, plain] = [started({ traced: true }), started({})]
     for (const task of [looking, plain]) feed(task, ...events)
     const told = capture(looking)
     expect(untraced(told)).toEqual(capture(plain))
-    expect(told?.trace).toMatchObject({
-      links: [contextOf(1), contextOf(2), contextOf(MAX_LOOKS)],
-      records: events.length,
+    expect(told?.trace).toMatchObject({ links: [1, 2, 3, 4].map(contextOf), records: events.length })
+  })
+
+  it('looks no more, until the next capture, where as many as it looks at are of one trace', () => {
+    const events = Array.from({ length: MAX_LOOKS + 500 }, (_, offset) => {
+      return inTrace(event(offset, offset), offset < MAX_LOOKS ? 1 : 2)
     })
-    feed(looking, ...more)
-    expect(capture(looking)?.trace).toMatchObject({ links: [contextOf(7)], records: 1 })
+    const task = started({ traced: true })
+    feed(task, ...events)
+    expect(capture(task)?.trace).toMatchObject({ links: [contextOf(1)], records: events.length })
+    feed(task, inTrace(event(events.length, 5), 7))
+    expect(capture(task)?.trace).toMatchObject({ links: [contextOf(7)], records: 1 })
   })
 
   it('tells the contexts of the events since the last capture, of those rejected and late too', () => {
