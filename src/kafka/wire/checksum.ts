@@ -10,7 +10,7 @@ const LEAST_BYTES = 4 * FOLD_BYTES
 const REST = Buffer.from(KERNEL_BYTES.buffer, INPUT, FOLD_BYTES)
 
 /**
- * The CRC-32C of bytes [start, end). Many are folded first, kernel/fold.ts, which takes a quarter of the time: the few that
+ * The CRC-32C of bytes [start, end). Many are folded first, kernel/fold.ts, which takes about half the time: the few that
  * this leaves have the same remainder.
  */
 export function checksumOf(bytes: Buffer, start: number, end: number): number {
