@@ -1,3 +1,4 @@
+import type { Logins } from '../events/windowRun.ts'
 import { hashText, hashText53 } from './hash.ts'
 import { SampleReader, SampleWriter } from './sampleText.ts'
 import { joinInterval } from './sessions.ts'
@@ -21,13 +22,6 @@ const TRIMMED_TO = 1.1
 
 /** A user's hash by hashText53, and when the user logged in, epoch milliseconds. */
 export type Login = { readonly userHash: number; readonly timeMs: number }
-
-/** Logins side by side: of each the user's hash, the time, and the bits of the device's hash, or NO_DEVICE. */
-export type LoginColumns = {
-  readonly users: Float64Array
-  readonly times: Float64Array
-  readonly devices: Float64Array
-}
 
 /** What few users have: more than one device or session. A list that is empty leaves it to the row. */
 type More = { readonly devices: number[]; moreDevices: boolean; readonly intervals: number[] }
@@ -107,7 +101,7 @@ export class UserSample {
    * Counts the first `count` logins with their devices, as `login` and `addDevice` do. What nearly all of them need is done
    * in place: numbers of this size that go from one function to another become objects on their way.
    */
-  loginAll({ users, times, devices }: LoginColumns, count: number): void {
+  loginAll({ users, times, devices }: Logins, count: number): void {
     for (let i = 0; i < count; i++) {
       const hash = users[i] as number
       if (hash > this.#ceiling) continue
