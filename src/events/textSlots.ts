@@ -11,12 +11,7 @@ const DICTIONARIES = [DEVICES, LOCALES, VERSIONS] as const
 const noTerms = (none: Term): Term[] => new Array(1 << LAYOUT.TEXT_SLOT_BITS).fill(none)
 const TERMS = [noTerms(UNKNOWN_DEVICE), noTerms(UNKNOWN_LOCALE), noTerms(UNKNOWN_VERSION)] as const
 
-/** The term of a text that the kernel has learned. */
-export function termOfSlot(field: TermField, slot: number): Term {
-  return TERMS[field][slot] as Term
-}
-
-/** The same for a slot of an event, which is negative where the field is missing. */
+/** The term of a text that the kernel has learned, by its slot, which is negative where the field is missing. */
 export function termOfField(field: TermField, slot: number): Term {
   return slot < 0 ? UNKNOWN_TERMS[field] : (TERMS[field][slot] as Term)
 }

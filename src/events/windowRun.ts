@@ -1,7 +1,7 @@
 import { OPTIONAL_FIELDS } from './codes.ts'
 import { KERNEL, LAYOUT } from './kernel.ts'
 import type { TermCounter } from './term.ts'
-import { type TermField, termOfSlot, UNKNOWN_TERMS } from './textSlots.ts'
+import { type TermField, termOfField } from './textSlots.ts'
 
 const { RUNS, RUN_BYTES, MOST_ROWS, MOST_WINDOWS } = LAYOUT
 const INTS = new Int32Array(KERNEL.memory.buffer)
@@ -78,7 +78,7 @@ export class WindowRun {
     const size = INTS[sizeAt] as number
     for (let i = 0; i < size; i++) {
       const slot = INTS[counted + i] as number
-      counter.add(slot === 0 ? UNKNOWN_TERMS[field] : termOfSlot(field, slot - 1), INTS[counts + slot] as number)
+      counter.add(termOfField(field, slot - 1), INTS[counts + slot] as number)
       INTS[counts + slot] = 0
     }
     INTS[sizeAt] = 0

@@ -233,7 +233,7 @@ export class AggregateTask implements Task {
   #takeSlice(batch: RecordBatch, slice: EventSlice, now: number): void {
     for (let row = 0; row < slice.size; ) {
       const offset = slice.offset(row)
-      // Where events are asked for nothing but what they count, those of one window are counted together.
+      // Where events are asked for nothing but what they count, those of windows that are open are counted together.
       const isSingle = this.#reader.asksRecords || offset < batch.baseOffset
       const next = isSingle ? row : this.#countRun(batch, slice, row, offset, now)
       if (next === row) {
