@@ -34,11 +34,16 @@ export class Ipv4Places implements Ipv4Lookup, PlaceTable {
   /** Its node for the first of all IPv4 addresses. */
   readonly #root: number
   readonly #search: (ip: string) => GeoPlace
-  /** Of each block, side by side: where its ranges begin, and how many there are; none while it is not known. */
-  readonly #blocks = new Int32Array(2 * BLOCKS)
+  /**
+   * Of each block twice the number of its place and one, where all of it is one place, as of six in seven; else twice where
+   * its ranges stand, in front of which is how many there are. 0 while it is not known.
+   */
+  readonly #blocks = new Int32Array(BLOCKS)
   /** Of each range, in the upper half the first address within its block, in the lower half the number of its place. */
   #ranges = new Uint32Array(1024)
-  #size = 0
+  /** Of the addresses that `tally` was given last, those in blocks of many places. */
+  #shared = new Int32Array(0)
+  #size = 1
   /** What `tally` has asked for early; of no use by itself. */
   touched = 0
   readonly terms: Term[] = []
@@ -66,16 +71,32 @@ export class Ipv4Places implements Ipv4Lookup, PlaceTable {
     const blocks = this.#blocks
     for (let i = 0; i < count; i++) {
       const block = (addresses[i] as number) >>> BLOCK_BITS
-      if (blocks[2 * block + 1] === 0) this.#workOut(block)
+      if (blocks[block] === 0) this.#workOut(block)
     }
-    const ranges = this.#ranges
+    const counts = into.countsOf(this)
+    if (this.#shared.length < count) this.#shared = new Int32Array(addresses.length)
+    const shared = this.#shared
+    let left = 0
+    // Without a branch for whether a block is one place, which cannot be guessed: who is not counts nothing at number 0.
+    for (let i = 0; i < count; i++) {
+      const address = addresses[i] as number
+      const entry = blocks[address >>> BLOCK_BITS] as number
+      const one = entry & 1
+      counts[(entry >> 1) & -one]! += one
+      shared[left] = address
+      left += 1 - one
+    }
+    this.#tallyShared(shared, left, counts, into)
+  }
+
+  #tallyShared(addresses: Int32Array, count: number, counts: Int32Array, into: PlaceTally): void {
+    const [blocks, ranges] = [this.#blocks, this.#ranges]
     let touched = 0
     for (let i = 0; i < count; i++) {
-      const at = 2 * ((addresses[i] as number) >>> BLOCK_BITS)
-      touched ^= ranges[(blocks[at] as number) + ((blocks[at + 1] as number) >>> 1)] as number
+      const at = (blocks[(addresses[i] as number) >>> BLOCK_BITS] as number) >> 1
+      touched ^= ranges[at + ((ranges[at] as number) >>> 1)] as number
     }
     this.touched = touched
-    const counts = into.countsOf(this)
     for (let i = 0; i < count; i++) {
       const address = addresses[i] as number
       const number = this.#numberAt(address)
@@ -87,12 +108,12 @@ export class Ipv4Places implements Ipv4Lookup, PlaceTable {
   /** The number of an address's place. */
   #numberAt(address: number): number {
     const block = address >>> BLOCK_BITS
-    const blocks = this.#blocks
-    let left = blocks[2 * block + 1] as number
-    if (left === 0) left = this.#workOut(block)
+    const entry = this.#blocks[block] || this.#workOut(block)
+    if ((entry & 1) !== 0) return entry >> 1
     const ranges = this.#ranges
     const rest = address & REST
-    let at = blocks[2 * block] as number
+    let at = entry >> 1
+    let left = ranges[at++] as number
     // By halves, without a branch for which of two: where addresses come from is not to be guessed.
     while (left > 1) {
       const half = left >>> 1
@@ -106,15 +127,27 @@ export class Ipv4Places implements Ipv4Lookup, PlaceTable {
     return placeTermOf(this.#search(textOfIpv4(address)))
   }
 
-  /** @returns how many ranges the block has */
+  /** @returns what then stands for the block */
   #workOut(block: number): number {
+    this.#append(0)
     const from = this.#size
     let node = this.#root
     for (let bit = BLOCK_BITS - 1; bit >= 0 && this.#isNode(node); bit--) node = this.#child(node, (block >>> bit) & 1)
     this.#walk(node, block, 0, BLOCK_SIZE, 'some')
-    this.#blocks[2 * block] = from
-    this.#blocks[2 * block + 1] = this.#size - from
-    return this.#size - from
+    const place = (this.#ranges[from] as number) & UNNUMBERED
+    if (this.#size === from + 1 && place !== UNNUMBERED) {
+      this.#size = from - 1
+      this.#blocks[block] = 2 * place + 1
+    } else {
+      this.#ranges[from - 1] = this.#size - from
+      this.#blocks[block] = 2 * (from - 1)
+    }
+    return this.#blocks[block] as number
+  }
+
+  #append(value: number): void {
+    if (this.#size === this.#ranges.length) this.#grow()
+    this.#ranges[this.#size++] = value
   }
 
   /**
@@ -136,8 +169,7 @@ export class Ipv4Places implements Ipv4Lookup, PlaceTable {
   #note(block: number, first: number, record: number): void {
     const place = this.#byRecord.get(record) ?? this.#placeOf(block, first, record)
     if (first !== 0 && ((this.#ranges[this.#size - 1] as number) & UNNUMBERED) === place) return
-    if (this.#size === this.#ranges.length) this.#grow()
-    this.#ranges[this.#size++] = first * BLOCK_SIZE + place
+    this.#append(first * BLOCK_SIZE + place)
   }
 
   /** The number of the place that a record leads to which is met for the first time, at that address. */
