@@ -1,4 +1,7 @@
+import { address } from './address'
 import {
+  BEGINNING_BYTES,
+  BEGINNINGS,
   DEVICE_ID_START,
   IP_START,
   IPV4,
@@ -17,9 +20,9 @@ import {
   UNKNOWN,
   UNKNOWN_TEXT,
 } from './layout'
-import { isBlank, isQuote, textEnd } from './strings'
+import { isBlank, isQuote, MOST_BYTES, maskOf, textEnd } from './strings'
 import { timestamp } from './time'
-import { address, deviceId, other, text, userId } from './values'
+import { deviceId, other, text, userId } from './values'
 
 /** Of more members whose names mean nothing here, the full parser has the word. */
 const MOST_OTHERS: i32 = 64
@@ -50,17 +53,31 @@ export function readEvent(start: usize, end: usize, row: usize, members: usize):
   let others = 0
   let count = 0
   let before = NAME_COUNT
-  let at = start + 1
+  let at = start
   while (true) {
-    if (load<u8>(at) <= 0x20) {
-      while (isBlank(at)) at++
-      store<i32>(row, 1, SPACED)
+    const beginning = BEGINNINGS + <usize>before * BEGINNING_BYTES
+    let member: i32
+    let name = at + 1
+    if (begins(beginning, at)) {
+      member = load<i32>(beginning, 36)
+      at += <usize>load<i32>(beginning, 32)
+    } else {
+      if (at !== start && load<u8>(at) !== 0x2c) {
+        if (!isBlank(at)) break
+        while (isBlank(at)) at++
+        if (load<u8>(at) !== 0x2c) break
+        name = at + 1
+      }
+      const behind = at
+      while (isBlank(name)) name++
+      if (name !== behind + 1) store<i32>(row, 1, SPACED)
+      member = memberAt(before, name)
+      if (member >= 0) {
+        at = name + <usize>load<u32>(NAMES + <usize>member * NAME_BYTES)
+        if (name === behind + 1) keepBeginning(beginning, behind, at, member)
+      } else at = otherName(name, close)
+      if (at === 0 || at >= close) return UNKNOWN
     }
-    const name = at
-    const member = memberAt(before, at)
-    if (member >= 0) at += load<u32>(NAMES + <usize>member * NAME_BYTES)
-    else at = otherName(at, close)
-    if (at === 0 || at >= close) return UNKNOWN
     if (load<u8>(at) === 0x20) at++
     const from = at
     at = value(member, at, close, row)
@@ -72,9 +89,6 @@ export function readEvent(start: usize, end: usize, row: usize, members: usize):
       if (keepsMembers) keep(members + <usize>count * MEMBER_BYTES, member, name, from, at)
       count++
     } else if (++others > MOST_OTHERS) return UNKNOWN
-    if (load<u8>(at) <= 0x20) while (isBlank(at)) at++
-    if (load<u8>(at) !== 0x2c) break
-    at++
   }
   const missing = missingOf(row)
   store<i32>(row, missing, MISSING)
@@ -135,6 +149,20 @@ function keep(member: usize, number: i32, name: usize, from: usize, to: usize): 
   store<i32>(member, <i32>name, 4)
   store<i32>(member, <i32>from, 8)
   store<i32>(member, <i32>to, 12)
+}
+
+/** Whether the member that was met before begins there. */
+function begins(beginning: usize, at: usize): bool {
+  return !v128.any_true(v128.xor(v128.and(v128.load(at), v128.load(beginning)), v128.load(beginning, 16)))
+}
+
+function keepBeginning(beginning: usize, from: usize, to: usize, member: i32): void {
+  if (to - from > MOST_BYTES) return
+  const mask = maskOf(to - from)
+  v128.store(beginning, mask)
+  v128.store(beginning, v128.and(v128.load(from), mask), 16)
+  store<i32>(beginning, <i32>(to - from), 32)
+  store<i32>(beginning, member, 36)
 }
 
 /** The number of the known name that stands there, guessed from the one before; -1 when there is none. */

@@ -13,12 +13,12 @@ export function beginFold(): void {
   memory.fill(FOLDED, 0, FOLD_BYTES)
 }
 
-/** Folds the first bytes of INPUT, whole vectors, behind which at least FOLD_BYTES have to come. */
-export function fold(bytes: i32): void {
+/** Folds whole vectors, at most INPUT_BYTES of them, behind which at least FOLD_BYTES have to come. */
+export function fold(from: usize, bytes: i32): void {
   const end = <usize>bytes
   for (let at: usize = 0; at < end; at += 16) {
     const to = FOLDED + FOLD_BYTES + at
-    let sum = v128.xor(v128.load(INPUT + at), v128.load(to - FOLD_BYTES))
+    let sum = v128.xor(v128.load(from + at), v128.load(to - FOLD_BYTES))
     sum = v128.xor(sum, v128.xor(v128.load(to - FIRST), v128.load(to - SECOND)))
     v128.store(to, v128.xor(sum, v128.xor(v128.load(to - THIRD), v128.load(to - FOURTH))))
   }

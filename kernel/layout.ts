@@ -17,6 +17,12 @@ export const NAME_BYTES: usize = 64
 export const NAME_COUNT: i32 = 15
 /** By name, and behind them by the beginning of an object, the name that came behind it last time; one byte each. */
 export const NAMES_BEHIND: usize = 0xd800
+/**
+ * In the same order, how that name was written with the comma or brace before it where no blank stood between: a mask of 16
+ * bytes, what they hold, how many count and the name's number (i32). What is not to be met holds ones behind a mask of zeros.
+ */
+export const BEGINNINGS: usize = 0xd900
+export const BEGINNING_BYTES: usize = 48
 
 /** What was found out of each record: see the offsets below. */
 export const ROWS: usize = 0x10000
@@ -66,6 +72,11 @@ export const SLOT_COUNTS_BYTES: usize = 0x1010
  */
 export const FOLDED: usize = 0x79000
 export const FOLD_BYTES: usize = 0xd10
+
+/** What large responses are read into: records in them are read where they are. Behind them whoever reads a word has room. */
+export const BODIES: usize = 0x90000
+export const BODY_BYTES: usize = 0x210000
+export const BODY_COUNT: i32 = 8
 
 /** Offsets in a row. STATUS is READ, UNKNOWN, or UNKNOWN_TEXT and the number of its field, the text being at TEXT_AT. */
 export const STATUS: usize = 0

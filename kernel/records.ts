@@ -3,7 +3,6 @@ import { hashRow, hashRows } from './hashes'
 import {
   HEADER_COUNT,
   HEADERS_AT,
-  INPUT,
   KEY_END,
   KEY_START,
   MEMBERS,
@@ -18,10 +17,11 @@ import {
   VALUE_END,
   VALUE_START,
 } from './layout'
-import { position, seek, varint, varlong } from './numbers'
+import { endOf, varintOf, varlongOf } from './numbers'
 import { hasCounted } from './run'
 import { learn, makeRoom } from './values'
 
+export { areRecords } from './check'
 export { beginFold, endFold, fold } from './fold'
 export { countRun, runClock } from './run'
 export { learn }
@@ -42,24 +42,23 @@ export function end(): i32 {
 }
 
 /**
- * Takes apart the whole records, at most `count` of them, that stand in the first bytes of INPUT, and reads the event of
+ * Takes apart the whole records, at most `count` of them, that stand in so many bytes from `from` on, and reads the event of
  * each. They were checked before: numbers end, and parts lie within their record.
  * @returns how many rows are filled
  */
-export function take(bytes: i32, count: i32): i32 {
+export function take(from: usize, bytes: i32, count: i32): i32 {
   if (!hasCounted()) makeRoom()
-  const inputEnd = INPUT + <usize>bytes
+  const inputEnd = from + <usize>bytes
   const most = min(count, MOST_ROWS)
   let rows = 0
-  let next = INPUT
+  let next = from
   while (rows < most) {
-    seek(next)
     // What is cut off may be cut within the length; what stands behind it is zeros or left from before, and is not believed.
-    const length = varint()
-    const from = position()
-    if (from > inputEnd || length < 0 || <usize>length > inputEnd - from) break
-    next = from + <usize>length
-    readRecord(ROWS + <usize>rows * ROW_BYTES)
+    const start = endOf(next)
+    const length = varintOf(next, start)
+    if (start > inputEnd || length < 0 || <usize>length > inputEnd - start) break
+    next = start + <usize>length
+    readRecord(ROWS + <usize>rows * ROW_BYTES, start)
     readRow(rows)
     rows++
   }
@@ -87,20 +86,24 @@ function readRow(index: i32): i32 {
   return status
 }
 
-function readRecord(row: usize): void {
-  seek(position() + 1)
-  store<f64>(row, <f64>varlong(), TIMESTAMP_DELTA)
-  store<i32>(row, varint(), OFFSET_DELTA)
-  readPart(row, KEY_START, KEY_END)
-  readPart(row, VALUE_START, VALUE_END)
-  store<i32>(row, varint(), HEADER_COUNT)
-  store<i32>(row, <i32>position(), HEADERS_AT)
+function readRecord(row: usize, from: usize): void {
+  const timestampAt = from + 1
+  const deltaAt = endOf(timestampAt)
+  const keyLengthAt = endOf(deltaAt)
+  store<f64>(row, <f64>varlongOf(timestampAt, deltaAt), TIMESTAMP_DELTA)
+  store<i32>(row, varintOf(deltaAt, keyLengthAt), OFFSET_DELTA)
+  const valueLengthAt = readPart(row, keyLengthAt, KEY_START, KEY_END)
+  const headerCountAt = readPart(row, valueLengthAt, VALUE_START, VALUE_END)
+  const headersAt = endOf(headerCountAt)
+  store<i32>(row, varintOf(headerCountAt, headersAt), HEADER_COUNT)
+  store<i32>(row, <i32>headersAt, HEADERS_AT)
 }
 
-function readPart(row: usize, start: usize, end: usize): void {
-  const length = varint()
-  const from = position()
+/** @returns where the part ends, or its length where it is null */
+function readPart(row: usize, lengthAt: usize, start: usize, end: usize): usize {
+  const from = endOf(lengthAt)
+  const length = varintOf(lengthAt, from)
   store<i32>(row + start, length < 0 ? -1 : <i32>from)
   store<i32>(row + end, length < 0 ? -1 : <i32>from + length)
-  if (length > 0) seek(from + <usize>length)
+  return length > 0 ? from + <usize>length : from
 }

@@ -1,3 +1,15 @@
+/** As many as a vector holds. */
+export const MOST_BYTES: usize = 16
+/** What counting the zeros below the lowest of sixteen bits gives when there is none. */
+export const NO_LENGTH: usize = 32
+/** Sixteen bytes of ones and as many of zeros. */
+const MASKS: usize = memory.data<u64>([u64.MAX_VALUE, u64.MAX_VALUE, 0, 0])
+
+/** Ones in the first bytes, at most sixteen, of a vector. */
+export function maskOf(bytes: usize): v128 {
+  return v128.load(MASKS + MOST_BYTES - bytes)
+}
+
 /** The first byte from `at` on that is no plain ASCII: a quote, a backslash, a control character, or longer UTF-8. */
 export function plainEnd(at: usize): usize {
   let next = at
@@ -17,6 +29,11 @@ export function plainEnd(at: usize): usize {
 export function textEnd(at: usize, close: usize): usize {
   const end = plainEnd(at)
   return end < close && load<u8>(end) === 0x22 ? end : 0
+}
+
+/** Bytes before the first quote; NO_LENGTH when there is none. */
+export function textLength(bytes: v128): usize {
+  return <usize>ctz(i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(0x22))))
 }
 
 export function isQuote(at: usize): bool {

@@ -1,9 +1,6 @@
 import {
   DEVICE_ID_END,
   DEVICE_ID_START,
-  IP_END,
-  IP_START,
-  IPV4,
   TEXT_AT,
   TEXT_SLOT_BITS,
   TEXT_SLOTS,
@@ -12,15 +9,9 @@ import {
   USER_END,
   USER_START,
 } from './layout'
-import { digitsEnd, isFalse, isNull, isQuote, isTrue, textEnd } from './strings'
+import { digitsEnd, isFalse, isNull, isQuote, isTrue, maskOf, NO_LENGTH, textEnd, textLength } from './strings'
 
 // Each reader of a value returns where the value ends, or 0 when it cannot tell.
-
-const ONES: u32 = 0x01010101
-const HIGHS: u32 = 0x80808080
-const QUOTES: u32 = 0x22222222
-const DOTS: u32 = 0x2e2e2e2e
-const ZEROS: u32 = 0x30303030
 
 const MOST_USER_ID: usize = 256
 const MOST_DEVICE_ID: usize = 64
@@ -28,10 +19,6 @@ const MOST_DEVICE_ID: usize = 64
 const MOST_DIGITS: usize = 15
 /** Slots that a text may stand in, one of which it is looked for in first: so hundreds of texts find room. */
 const PLACES: usize = 4
-/** What counting the zeros below the lowest of sixteen bits gives when there is none. */
-const NO_LENGTH: usize = 32
-/** Sixteen bytes of ones and as many of zeros. */
-const MASKS: usize = memory.data<u64>([u64.MAX_VALUE, u64.MAX_VALUE, 0, 0])
 /** So many texts that found no place until one is made: what is rare is not to drive out what is common. */
 const MOST_REFUSED: i32 = 1_000
 
@@ -128,14 +115,9 @@ function holds(entry: usize, text: v128): bool {
   return !v128.any_true(v128.xor(v128.load(entry), text))
 }
 
-/** Bytes before the first quote; NO_LENGTH when there is none. */
-function textLength(bytes: v128): usize {
-  return <usize>ctz(i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(0x22))))
-}
-
 /** The text and its quote, which tells it from longer ones, zeros behind them. */
 function withQuote(bytes: v128, length: usize): v128 {
-  return v128.and(bytes, v128.load(MASKS + 15 - length))
+  return v128.and(bytes, maskOf(length + 1))
 }
 
 function slotOf(text: v128): usize {
@@ -153,33 +135,6 @@ export function deviceId(at: usize, close: usize, row: usize): usize {
     store<i32>(row, <i32>end, DEVICE_ID_END)
   }
   return end + 1
-}
-
-/** Four numbers from 0 to 255 without leading zeros: other kinds of addresses are left to others. */
-export function address(at: usize, close: usize, row: usize): usize {
-  if (!isQuote(at)) return isNull(at) ? at + 4 : 0
-  if (isQuote(at + 1)) return at + 2
-  let next = at + 1
-  let address: u32 = 0
-  let faults: u32 = 0
-  // Without a branch: of how many digits a number is cannot be guessed.
-  for (let i = 0; i < 4; i++) {
-    const word = load<u32>(next)
-    const ends = word ^ (i === 3 ? QUOTES : DOTS)
-    const length: u32 = <u32>ctz((ends - ONES) & ~ends & HIGHS) >> 3
-    const digits = word ^ ZEROS
-    const aligned = digits << (32 - (length << 3))
-    const value = (aligned >>> 24) + ((aligned >>> 16) & 0xff) * 10 + ((aligned >>> 8) & 0xff) * 100
-    faults |= ((aligned + 0x76767676) | aligned) & HIGHS
-    faults |= u32(length - 1 > 2) | u32(value > 255) | (u32(length > 1) & u32((digits & 0xff) === 0))
-    address = (address << 8) | value
-    next += length + 1
-  }
-  if (faults !== 0 || next > close) return 0
-  store<i32>(row, <i32>(at + 1), IP_START)
-  store<i32>(row, <i32>(next - 1), IP_END)
-  store<i32>(row, address, IPV4)
-  return next
 }
 
 /** A plain text, a number, or a word, under a name that means nothing here. */

@@ -10,6 +10,7 @@ import type { Lanes } from '../kafka/lanes.ts'
 import { createMembership } from '../kafka/membership.ts'
 import { groupName, outputTopicNames, topicName } from '../kafka/names.ts'
 import { topicOf } from '../kafka/outgoing.ts'
+import { connectFetching } from '../kafka/sockets.ts'
 import { verifyTopicsForRole } from '../kafka/topics.ts'
 import { limitBatchBytes } from '../kafka/wire/fetchedBatch.ts'
 import { type Cluster, openKubernetes } from '../kubernetes/openKubernetes.ts'
@@ -127,7 +128,7 @@ async function runStage<T extends Task>(stage: StageParts<T>): Promise<number> {
   const quiet = sampled(log, 10_000)
   limitBatchBytes(settings.maxBatchBytes)
   chooseDecoder(settings.kafkaDecoder)
-  const kafka = await openKafka(settings, quiet.write)
+  const { kafka, fetching } = await openKafka(settings, quiet.write)
   await verifyTopicsForRole(kafka, settings, spec.stage)
   const lanes = spec.lanes(settings)
   const groupId = groupName(settings, spec.stage)
@@ -157,7 +158,7 @@ async function runStage<T extends Task>(stage: StageParts<T>): Promise<number> {
     flushMaxEvents: spec.flushMaxEvents(settings),
     maxRecordsPerSecond,
     corruptBatches: settings.corruptBatches,
-    join: listener => createMembership({ kafka, groupId, lanes, settings, maxRecordsPerSecond, ...listener }),
+    join: listener => createMembership({ kafka: fetching, groupId, lanes, settings, maxRecordsPerSecond, ...listener }),
     readCommit: async lane => {
       const { topic, partition } = lanes.placeOf(lane)
       const commit = await reader.readCommit(groupId, topic, partition)
@@ -209,12 +210,18 @@ function traced<T extends Task>(
   }
 }
 
-async function openKafka(settings: Settings, write: Log['write']): Promise<KafkaClient> {
+async function openKafka(
+  settings: Settings,
+  write: Log['write'],
+): Promise<{ readonly kafka: KafkaClient; readonly fetching: KafkaClient }> {
   const kafkaLog = (level: 'warn', message: string, details: Readonly<Record<string, unknown>>) => {
     write(level, 'kafka_client', { message, ...details })
   }
   await untilReachable(settings.kafka, kafkaLog, settings.kafkaWaitMs)
-  return createKafka(settings.kafka, kafkaLog)
+  return {
+    kafka: createKafka(settings.kafka, kafkaLog),
+    fetching: createKafka(settings.kafka, kafkaLog, { socketFactory: connectFetching }),
+  }
 }
 
 /** @throws what `failure` rejects with */

@@ -102,14 +102,16 @@ export class EventSlice {
    * @returns where the records end that it took; `start` when not even the first fits
    */
   take(bytes: Uint8Array, start: number, end: number, count: number, base: SliceBase): number {
-    const length = Math.min(end - start, INPUT_BYTES)
-    KERNEL_BYTES.set(bytes.subarray(start, start + length), INPUT)
+    const isHere = bytes.buffer === KERNEL_BYTES.buffer
+    const from = isHere ? bytes.byteOffset + start : INPUT
+    const length = isHere ? end - start : Math.min(end - start, INPUT_BYTES)
+    if (!isHere) KERNEL_BYTES.set(bytes.subarray(start, start + length), INPUT)
     KERNEL.setRules(this.#maxEventBytes, this.#required, Number(this.#keepsFields))
-    this.size = KERNEL.take(length, count)
+    this.size = KERNEL.take(from, length, count)
     this.#baseOffset = base.baseOffset
     this.#baseTimestamp = base.baseTimestamp
     this.#appendTime = base.appendTime
-    return start + KERNEL.end() - INPUT
+    return start + KERNEL.end() - from
   }
 
   offset(row: number): number {

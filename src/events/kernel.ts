@@ -4,7 +4,7 @@ import { MEMBER_NAMES } from './loginEvent.ts'
 type Exports = {
   readonly memory: { readonly buffer: ArrayBuffer }
   setRules(maxEventBytes: number, requiredBits: number, keepsMembers: number): void
-  take(bytes: number, count: number): number
+  take(from: number, bytes: number, count: number): number
   end(): number
   again(row: number): number
   learn(field: number, quoteAt: number): number
@@ -23,7 +23,8 @@ type Exports = {
   ): number
   runClock(): number
   beginFold(): void
-  fold(bytes: number): void
+  fold(from: number, bytes: number): void
+  areRecords(from: number, end: number, count: number, lastDelta: number): number
   endFold(): void
 }
 
@@ -40,6 +41,8 @@ declare const WebAssembly: {
 export const LAYOUT = {
   NAMES: 0xd000,
   NAME_BYTES: 64,
+  BEGINNINGS: 0xd900,
+  BEGINNING_BYTES: 48,
   ROWS: 0x10000,
   ROW_BYTES: 128,
   MOST_ROWS: 512,
@@ -67,6 +70,9 @@ export const LAYOUT = {
   SLOT_COUNTS_BYTES: 0x1010,
   FOLDED: 0x79000,
   FOLD_BYTES: 0xd10,
+  BODIES: 0x90000,
+  BODY_BYTES: 0x210000,
+  BODY_COUNT: 8,
   TEXT_SLOT_BITS: 10,
   STATUS: 0,
   OFFSET_DELTA: 4,
@@ -104,6 +110,10 @@ export const LAYOUT = {
 export const KERNEL = instantiate()
 /** All of its memory, which does not grow. */
 export const KERNEL_BYTES = new Uint8Array(KERNEL.memory.buffer)
+/** Room in it for large responses. */
+export const KERNEL_BODIES: readonly Buffer[] = Array.from({ length: LAYOUT.BODY_COUNT }, (_, i) =>
+  Buffer.from(KERNEL.memory.buffer, LAYOUT.BODIES + i * LAYOUT.BODY_BYTES, LAYOUT.BODY_BYTES),
+)
 
 function instantiate(): Exports {
   const module = new WebAssembly.Module(Uint8Array.from(atob(KERNEL_BASE64), each => each.charCodeAt(0)))
@@ -123,5 +133,9 @@ function writeNames(view: DataView): void {
       view.setUint8(at + (isLow ? 8 : 24) + i, 0xff)
       view.setUint8(at + (isLow ? 24 : 32) + i, byte)
     }
+  }
+  // No beginning is met yet: one for each name before, and one for the first member.
+  for (let before = 0; before <= MEMBER_NAMES.length; before++) {
+    for (let i = 16; i < 32; i++) view.setUint8(LAYOUT.BEGINNINGS + before * LAYOUT.BEGINNING_BYTES + i, 0xff)
   }
 }

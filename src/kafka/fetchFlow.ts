@@ -36,11 +36,13 @@ const NO_LENDER: Lender = { keep() {}, letGo() {} }
 /** Batches of one partition that may wait: one to go on with, and one to come while that is read. */
 const MOST_WAITING = 2
 /**
- * Bytes that may be fetched and not read, over all partitions: two fetches, one that is read and one that comes
- * meanwhile. What is under way is not counted, so that each broker but one may add a fetch more. A batch holds the
- * response that brought it in memory, so that several times as much may be resident.
+ * Bytes that may be fetched and not read, over all partitions: three fetches. What is under way is not counted, so that each
+ * broker may add as many. A batch holds the response that brought it in memory, so that several times as much may be
+ * resident.
  */
-const MOST_BYTES = 4 * 1024 * 1024
+const MOST_BYTES = 6 * 1024 * 1024
+/** Partitions with much to be read of which a fetch has room for something; the next ones have their turn in the next. */
+const MOST_READY = 3
 /**
  * A fetch that is full brings nothing of most partitions. Their readers hear of it to notice when it lasts: not each
  * time.
@@ -120,14 +122,27 @@ export class FetchFlow {
    * Which of a broker's partitions its next fetch is to be made of: as a rule of all, also if it waits for the full ones.
    * A fetch that left those out would wait for partitions that have nothing, while the full ones run dry. It is made
    * without them if one that is read to its end so far goes on: its answer comes at once, and it may be the one that
-   * makes progress while the full ones are held back. One that was left out for long is asked for alone.
+   * makes progress while the full ones are held back. Where several go on, some are left to a fetch beside it. One that was
+   * left out for long is asked for alone.
+   * @param free those that no fetch is under way of
+   * @param isSecond whether another fetch is under way at the broker: then only one whose answer comes at once is made
+   * @returns none where no fetch is to be made
    */
-  askedTogether(all: readonly Stream[]): readonly Stream[] {
-    const open = all.filter(isOpen)
+  askedTogether(free: readonly Stream[], isSecond: boolean): readonly Stream[] {
+    const open = free.filter(isOpen)
     const since = Math.min(...open.map(({ leftOutSince }) => leftOutSince ?? Number.POSITIVE_INFINITY))
     const alone = open.find(({ leftOutSince }) => leftOutSince === since)
     if (alone !== undefined && performance.now() - since >= LEFT_OUT_MS) return [alone]
-    return open.some(({ waiting, goesOn }) => waiting.length === 0 && goesOn) ? open : all
+    const ready = open.filter(goesOnAtOnce)
+    if (ready.length === 0) return isSecond ? [] : free
+    const others = open.filter(stream => !goesOnAtOnce(stream))
+    if (isSecond) return [...ready.slice(0, MOST_READY), ...others]
+    if (ready.length === 1) return open
+    // The others are shared, too: where the log has ended so far, nobody waits for who has much to read.
+    return [
+      ...ready.slice(0, Math.min(MOST_READY, Math.floor(ready.length / 2))),
+      ...others.filter((_, i) => i % 2 === 0),
+    ]
   }
 
   /** A fetch of these is made. */
@@ -139,9 +154,9 @@ export class FetchFlow {
     }
   }
 
-  /** Whether one fetch of so many bytes may now be made of all of these. */
+  /** Whether one fetch of so many bytes may now be made of all of these, of which there are some. */
   hasRoom(streams: readonly Stream[], fetchBytes: number): boolean {
-    if (!streams.every(isOpen)) return false
+    if (streams.length === 0 || !streams.every(isOpen)) return false
     if (this.#bytes > 0 && this.#bytes + fetchBytes > MOST_BYTES) this.#dropPaused()
     return this.#bytes === 0 || this.#bytes + fetchBytes <= MOST_BYTES
   }
@@ -253,10 +268,15 @@ export class FetchFlow {
     stream.waiting.length = 0
   }
 
-  #letGo({ bytes }: FetchedBatch, lender: Lender): void {
-    this.#bytes -= bytes.length
+  #letGo(batch: FetchedBatch, lender: Lender): void {
+    this.#bytes -= batch.bytes.length
+    batch.release()
     lender.letGo()
   }
+}
+
+function goesOnAtOnce({ waiting, goesOn }: Stream): boolean {
+  return waiting.length === 0 && goesOn
 }
 
 function isOpen({ ahead, waiting }: Stream): boolean {

@@ -26,16 +26,19 @@ type FetchResponse = { readonly responses: readonly { topicName: string; partiti
 /** One broker is away, or silent; the others are asked on. Where none answers, heartbeats fail too and end the loop. */
 const AWAY: ReadonlySet<unknown> = new Set(['KafkaJSConnectionError', 'KafkaJSRequestTimeoutError'])
 const AWAY_WAIT_MS = 1_000
+/** Under way at one broker; src/kafka/patches.ts has a connection for each. */
+const MOST_FETCHES = 2
 
 /**
  * Takes the place of kafkajs's fetch manager, which asks for more only when all that one fetch brought is processed.
- * Here the next fetch is under way meanwhile, one at each broker, as far ahead as the flow has room. What fails goes
- * the way that kafkajs has for it: its group recovers from it, or the runner joins again, waits, or gives up.
+ * Here the next fetch is under way meanwhile, as far ahead as the flow has room: one at each broker, or two of different
+ * partitions where there is much to be read. A broker sends little at a time (its socket.send.buffer.bytes are 100 KiB), and
+ * is waited for less where it sends two responses. What fails goes the way that kafkajs has for it: its group recovers from it, or the runner joins again, waits, or gives up.
  */
 export class FetchLoop implements FetchManager {
   readonly #options: FetchLoopOptions
-  /** Brokers at which a fetch is under way, or that are left alone for a moment. */
-  readonly #asked = new Set<string>()
+  /** By broker, what the fetches are made of that are under way, or were and it is left alone for a moment. */
+  readonly #asked = new Map<string, Set<readonly Stream[]>>()
   readonly #reading = new Set<Promise<void>>()
   readonly #leaders = new WeakMap<PartitionMetadata, Map<number, string>>()
   /** Those that the assignment was checked against. */
@@ -143,19 +146,32 @@ export class FetchLoop implements FetchManager {
   #fetchAll(): void {
     const { flow, group } = this.#options
     for (const [nodeId, all] of this.#byLeader(flow.flowing())) {
-      if (this.#asked.has(nodeId)) continue
-      const streams = flow.askedTogether(all)
-      if (!flow.hasRoom(streams, group.maxBytes)) continue
-      flow.asked(streams)
-      this.#asked.add(nodeId)
-      const fetched = this.#fetch(nodeId, streams).catch(async cause => {
-        if (!this.#isOutdated(cause, streams)) await this.#failed(cause)
-      })
-      void fetched.then(() => {
-        this.#asked.delete(nodeId)
-        flow.notify()
-      })
+      const asked = this.#askedOf(nodeId)
+      while (asked.size < MOST_FETCHES) {
+        const free = all.filter(stream => ![...asked].some(streams => streams.includes(stream)))
+        const streams = flow.askedTogether(free, asked.size > 0)
+        if (!flow.hasRoom(streams, group.maxBytes)) break
+        flow.asked(streams)
+        this.#fetchBeside(asked, nodeId, streams)
+      }
     }
+  }
+
+  #askedOf(nodeId: string): Set<readonly Stream[]> {
+    const asked = this.#asked.get(nodeId) ?? new Set()
+    this.#asked.set(nodeId, asked)
+    return asked
+  }
+
+  #fetchBeside(asked: Set<readonly Stream[]>, nodeId: string, streams: readonly Stream[]): void {
+    asked.add(streams)
+    const fetched = this.#fetch(nodeId, streams).catch(async cause => {
+      if (!this.#isOutdated(cause, streams)) await this.#failed(cause)
+    })
+    void fetched.then(() => {
+      asked.delete(streams)
+      this.#options.flow.notify()
+    })
   }
 
   /** An offset out of range says nothing once its partition was sought elsewhere, nor once all were that were asked for. */
@@ -260,12 +276,12 @@ export class FetchLoop implements FetchManager {
 
 /** The memory of one response, which goes back to where it came from when nobody has kept anything of it any more. */
 class LentBody {
-  #memory: ArrayBufferLike | null = null
+  #part: Buffer | null = null
   /** Batches that are kept, and whoever takes the response apart. */
   #holders = 1
 
-  lends({ buffer, length }: Buffer): void {
-    if (length > 0) this.#memory = buffer
+  lends(part: Buffer): void {
+    if (part.length > 0) this.#part = part
   }
 
   keep(): void {
@@ -273,6 +289,6 @@ class LentBody {
   }
 
   letGo(): void {
-    if (--this.#holders === 0 && this.#memory !== null) bodies.giveBack(this.#memory)
+    if (--this.#holders === 0 && this.#part !== null) bodies.giveBack(this.#part)
   }
 }

@@ -5,6 +5,7 @@ import { invariant } from '../errors.ts'
 import { mendProducer } from './producerPatches.ts'
 import { readerOf } from './sockets.ts'
 import { kafkaWatch } from './watch.ts'
+import { bodies } from './wire/bodyPool.ts'
 import { FetchedBatch, FetchedBytes } from './wire/fetchedBatch.ts'
 import { noResponse } from './wire/responseReader.ts'
 
@@ -123,12 +124,14 @@ type Connection = {
   readonly authHandlers: { onSuccess(raw: Buffer): void } | null
   readonly authExpectResponse: boolean
   readonly requestQueue: {
+    readonly inflight: ReadonlyMap<number, { readonly entry: { readonly apiKey: number } }>
     fulfillRequest(response: { size: number; correlationId: number; payload: Buffer }): void
   }
 }
 
 /** Every response begins with it, but for the raw ones of a sign-in, which may be empty. */
 const CORRELATION_ID_BYTES = 4
+const FETCH_KEY = 1
 
 /**
  * kafkajs keeps all chunks of a response until it is whole, so that a connection needs a new buffer for each; and what
@@ -145,7 +148,10 @@ export function processData(this: Connection, chunk: Buffer): void {
     readerOf(socket).take(chunk, response => {
       if (this.authHandlers !== null) return this.authHandlers.onSuccess(withLength(response))
       if (response.length < CORRELATION_ID_BYTES) throw noResponse(response.length)
-      const [correlationId, payload] = [response.readInt32BE(0), response.subarray(CORRELATION_ID_BYTES)]
+      const correlationId = response.readInt32BE(0)
+      // Of what is no fetch, or comes too late, nobody would give a place back.
+      const isFetch = requestQueue.inflight.get(correlationId)?.entry.apiKey === FETCH_KEY
+      const payload = (isFetch ? response : bodies.keep(response)).subarray(CORRELATION_ID_BYTES)
       requestQueue.fulfillRequest({ size: response.length, correlationId, payload })
     })
   } catch (error) {
@@ -213,6 +219,51 @@ function fetchByHook(Runner: RunnerClass): RunnerClass {
   }
 }
 
+type ConnectionOptions = object
+type PooledConnection = { readonly requestQueue: { readonly inflight: { readonly size: number } } }
+type ConnectionPoolClass = new (
+  options: ConnectionOptions,
+) => {
+  readonly pool: PooledConnection[]
+  getConnection(index?: number): Promise<PooledConnection>
+  getConnectionByRequest(request: { readonly request: { readonly apiKey: number } }): Promise<PooledConnection>
+}
+
+/** Where kafkajs has the connection for fetches; that for a second one is made only when it is needed. */
+const FETCHING = 1
+const FETCHING_BESIDE = 2
+
+/**
+ * kafkajs has one connection for all fetches, on which a broker answers one after the other. And two requests that find a
+ * connection closed both open it, so that one of the sockets is nobody's, whose end then ends the other.
+ */
+function fetchOnTwoConnections(Pool: ConnectionPoolClass): ConnectionPoolClass {
+  const Connection = load('kafkajs/src/network/connection.js') as new (options: ConnectionOptions) => PooledConnection
+  return class extends Pool {
+    readonly #opening = new Map<number, Promise<PooledConnection>>()
+
+    constructor(options: ConnectionOptions) {
+      super(options)
+      this.pool[FETCHING_BESIDE] = new Connection(options)
+    }
+
+    override getConnection(index = 0) {
+      const opening = this.#opening.get(index) ?? super.getConnection(index).finally(() => this.#opening.delete(index))
+      this.#opening.set(index, opening)
+      return opening
+    }
+
+    override getConnectionByRequest(request: { readonly request: { readonly apiKey: number } }) {
+      if (request.request.apiKey !== FETCH_KEY) return super.getConnectionByRequest(request)
+      return this.getConnection(this.#isBusy(FETCHING) && !this.#isBusy(FETCHING_BESIDE) ? FETCHING_BESIDE : FETCHING)
+    }
+
+    #isBusy(index: number): boolean {
+      return this.#opening.has(index) || (this.pool[index]?.requestQueue.inflight.size ?? 0) > 0
+    }
+  }
+}
+
 const CONCURRENT_RETRY_MS = 20
 const CONCURRENT_LIMIT_MS = 10_000
 
@@ -252,6 +303,24 @@ type Decoder = {
 async function keepBytes(decoder: Decoder): Promise<FetchedBytes> {
   const size = decoder.readInt32()
   return new FetchedBytes(size > 0 && decoder.canReadBytes(size) ? decoder.readBytes(size) : Buffer.alloc(0))
+}
+
+/** Nobody hears of what a fetch has brought that kafkajs refuses because of one partition: its memory goes back at once. */
+export function giveBackRefused<R>(
+  parse: (response: FetchResponse) => Promise<R>,
+): (response: FetchResponse) => Promise<R> {
+  return async response => {
+    try {
+      return await parse(response)
+    } catch (error) {
+      const found = response.responses.flatMap(({ partitions }) => partitions.map(({ messages }) => messages))
+      const bytes = found.find(each => each instanceof FetchedBytes && each.bytes.length > 0) as
+        | FetchedBytes
+        | undefined
+      if (bytes !== undefined) bodies.giveBack(bytes.bytes)
+      throw error
+    }
+  }
 }
 
 type FetchVersion = {
@@ -330,10 +399,11 @@ function mend(): typeof import('kafkajs') {
     replaceModule('kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js', () => keepBytes)
     // All versions of the response share the parser of the first.
     replaceModule('kafkajs/src/protocol/requests/fetch/v0/response.js', ({ decode, parse }: FetchVersion) => {
-      return { decode, parse: isolateRefusals(parse) }
+      return { decode, parse: giveBackRefused(isolateRefusals(parse)) }
     })
     replaceModule('kafkajs/src/consumer/runner.js', fetchByHook)
     replaceModule('kafkajs/src/network/socket.js', dropLateBytes)
+    replaceModule('kafkajs/src/network/connectionPool.js', fetchOnTwoConnections)
     const connection = load('kafkajs/src/network/connection.js') as { prototype: { processData: unknown } }
     connection.prototype.processData = processData
     const groupClass = load('kafkajs/src/consumer/consumerGroup.js') as { prototype: GroupPrototype }

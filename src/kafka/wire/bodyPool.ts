@@ -1,3 +1,5 @@
+import { KERNEL_BODIES } from '../../events/kernel.ts'
+
 /** Memory for less is cheap to make. */
 const LEAST_BYTES = 64 * 1024
 /** For less no body is made, only one that is free is taken: it would be larger by far than what it is for. */
@@ -11,11 +13,21 @@ const MOST_FREE = 6
  * The memory that large responses are read into, used again and again. Memory made anew for each costs more than the
  * reading: its pages are faulted in one by one, and V8 marks its whole heap for every few dozen MiB of it.
  *
- * Whoever takes a body and never gives it back leaves it to the collector.
+ * Whoever takes a body and never gives it back leaves it to the collector; a place, which is memory that is there anyway, is
+ * then lost.
  */
 export class BodyPool {
   readonly #free: ArrayBuffer[] = []
   readonly #lent = new WeakSet<ArrayBufferLike>()
+  readonly #places: readonly Buffer[]
+  /** The one given back last is taken first: it is the likeliest to stand in a cache. */
+  readonly #freePlaces: Buffer[]
+
+  /** @param places parts of memory of which all bytes may be used, of the same size */
+  constructor(places: readonly Buffer[] = []) {
+    this.#places = places
+    this.#freePlaces = places.toReversed()
+  }
 
   /** As many bytes, of any content. */
   take(size: number): Buffer {
@@ -27,16 +39,42 @@ export class BodyPool {
     return Buffer.from(memory, 0, size)
   }
 
+  /** As `take`, but at a place if one is free that is large enough, and the bytes are many: whoever takes it gives it back. */
+  takePlace(size: number): Buffer {
+    const isFree = size >= LEAST_BYTES && size <= (this.#freePlaces.at(-1)?.length ?? 0)
+    return isFree ? (this.#freePlaces.pop() as Buffer).subarray(0, size) : this.take(size)
+  }
+
   /**
-   * Nobody reads the body any more. Who does so by mistake finds it detached: without a byte, and never with those of
-   * another response.
-   * @param memory of a body that was taken; any other is left alone
+   * Nobody reads the body any more. Who does so by mistake finds it detached, without a byte, and never with those of another
+   * response; at a place nothing but `FetchedBatch.release` tells.
+   * @param part of a body that was taken, not empty; any other is left alone
    */
-  giveBack(memory: ArrayBufferLike): void {
+  giveBack(part: Uint8Array): void {
+    const place = this.#placeOf(part)
+    if (place !== undefined) {
+      if (!this.#freePlaces.includes(place)) this.#freePlaces.push(place)
+      return
+    }
+    const memory = part.buffer
     if (!this.#lent.delete(memory) || this.#free.length >= MOST_FREE) return
     this.#free.push((memory as ArrayBuffer).transfer())
   }
+
+  /** The same bytes, good for as long as somebody holds them: copied if they are at a place, which is given back. */
+  keep(body: Buffer): Buffer {
+    if (this.#placeOf(body) === undefined) return body
+    const kept = Buffer.from(body)
+    this.giveBack(body)
+    return kept
+  }
+
+  #placeOf({ buffer, byteOffset }: Uint8Array): Buffer | undefined {
+    return this.#places.find(place => {
+      return place.buffer === buffer && byteOffset >= place.byteOffset && byteOffset < place.byteOffset + place.length
+    })
+  }
 }
 
-/** Of all connections of this process. */
-export const bodies: BodyPool = new BodyPool()
+/** Of all connections of this process. Records at a place are counted where they are. */
+export const bodies: BodyPool = new BodyPool(KERNEL_BODIES)

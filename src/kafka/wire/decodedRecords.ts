@@ -1,3 +1,4 @@
+import { invariant } from '../../errors.ts'
 import type { FetchTimes, RecordBatch, RecordHeader } from '../../tasks/recordBatch.ts'
 import type { RecordBlock } from './records.ts'
 
@@ -42,6 +43,7 @@ export class DecodedRecords implements RecordBatch {
   #records: readonly DecodedRecord[] = []
   #at = 0
   #headers: DecodedRecord['headers'] = {}
+  #isReleased = false
 
   /**
    * @param baseOffset the offset asked for: records below it are passed over
@@ -68,6 +70,7 @@ export class DecodedRecords implements RecordBatch {
     for (;;) {
       const record = this.#records[this.#at++]
       if (record === undefined) {
+        invariant(!this.#isReleased, 'records are read while their bytes are lent')
         const block = this.#blocks.pop()
         if (block === undefined) return false
         this.#records = this.#decode(block)
@@ -77,6 +80,12 @@ export class DecodedRecords implements RecordBatch {
         return true
       }
     }
+  }
+
+  /** The records' bytes are no longer theirs: none is shown any more, and to ask for one is an error. */
+  release(): void {
+    this.#isReleased = true
+    this.#records = []
   }
 
   /** Objects are no bytes to take apart. */

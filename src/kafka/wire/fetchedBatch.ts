@@ -1,3 +1,4 @@
+import { invariant } from '../../errors.ts'
 import type { CorruptBatch } from '../../runtime/ports.ts'
 import type { FetchTimes, RecordBatch } from '../../tasks/recordBatch.ts'
 import { type DecodeBlock, DecodedRecords } from './decodedRecords.ts'
@@ -53,6 +54,8 @@ export class FetchedBatch {
   times: FetchTimes | null = null
   readonly #data: FetchedPartition
   #found: FetchedRecords | null = null
+  #cursor: WireRecords | DecodedRecords | null = null
+  #isReleased = false
 
   constructor(topic: string, fetchedOffset: string, data: FetchedPartition) {
     this.topic = topic
@@ -110,7 +113,14 @@ export class FetchedBatch {
         ? new WireRecords(blocks, count, from, this.nextOffset, this.times)
         : new DecodedRecords(decode, blocks, count, from, this.nextOffset, this.times)
     this.#found = { ...this.#records, blocks: [] }
+    this.#cursor = records
     return records
+  }
+
+  /** Its bytes are another response's from now on: whoever reads on, or asks what was found in them, fails. */
+  release(): void {
+    this.#isReleased = true
+    this.#cursor?.release()
   }
 
   /** kafkajs asks for lengths alone. What cannot be read counts as one, or kafkajs would pass it by itself. */
@@ -124,6 +134,7 @@ export class FetchedBatch {
   }
 
   get #records(): FetchedRecords {
+    invariant(!this.#isReleased, 'a fetched batch is read while its bytes are lent')
     this.#found ??= this.#read()
     return this.#found
   }

@@ -1,4 +1,6 @@
+import { invariant } from '../../errors.ts'
 import type { EventSlice } from '../../events/eventSlice.ts'
+import { KERNEL, KERNEL_BYTES } from '../../events/kernel.ts'
 import type { FetchTimes, RecordBatch, RecordHeader } from '../../tasks/recordBatch.ts'
 
 /**
@@ -72,6 +74,10 @@ function readLongVarlong(bytes: Buffer, start: number): number {
  * them then needs no checks.
  */
 export function areRecords({ bytes, start, end, count }: RecordBlock, lastDelta: number): boolean {
+  if (bytes.buffer === KERNEL_BYTES.buffer) {
+    const { byteOffset } = bytes
+    return KERNEL.areRecords(byteOffset + start, byteOffset + end, count, lastDelta) === 1
+  }
   let before = -1
   at = start
   for (let i = 0; i < count; i++) {
@@ -160,6 +166,7 @@ export class WireRecords implements RecordBatch {
   #bytes: Buffer = NOTHING
   #left = 0
   #at = 0
+  #isReleased = false
   /** The records that were taken last, and the same bytes as a buffer. */
   #slice: EventSlice | null = null
   #sliceBytes: Buffer = NOTHING
@@ -194,6 +201,12 @@ export class WireRecords implements RecordBatch {
       this.#read()
     } while (this.offset < this.baseOffset)
     return true
+  }
+
+  /** The records' bytes are no longer theirs: none is shown any more, and to ask for one is an error. */
+  release(): void {
+    this.#isReleased = true
+    this.#left = 0
   }
 
   fill(slice: EventSlice): boolean {
@@ -256,6 +269,7 @@ export class WireRecords implements RecordBatch {
   }
 
   #enterBlock(): boolean {
+    invariant(!this.#isReleased, 'records are read while their bytes are lent')
     let block = this.#blocks.pop()
     // Compaction leaves empty batches behind, thousands of them at times.
     while (block?.count === 0) block = this.#blocks.pop()

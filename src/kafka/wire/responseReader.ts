@@ -20,14 +20,17 @@ export function noResponse(length: number): Error {
  */
 export class ResponseReader {
   readonly #pool: BodyPool
+  readonly #usesPlaces: boolean
   readonly #length = Buffer.alloc(LENGTH_BYTES)
   #lengthFilled = 0
   #size = 0
   #body: Buffer | null = null
   #filled = 0
 
-  constructor(pool: BodyPool = bodies) {
+  /** @param usesPlaces whether large responses come to lie at places of the pool, for who is told of them to give back */
+  constructor(pool: BodyPool = bodies, usesPlaces = false) {
     this.#pool = pool
+    this.#usesPlaces = usesPlaces
   }
 
   /** Where the connection's next bytes are best read to, before they are given to `take`. Never empty. */
@@ -51,6 +54,13 @@ export class ResponseReader {
     }
   }
 
+  /** Nothing comes any more. */
+  end(): void {
+    if (this.#body !== null && this.#body.length > 0) this.#pool.giveBack(this.#body)
+    this.#body = null
+    this.#lengthFilled = 0
+  }
+
   #takeLength(chunk: Uint8Array, at: number): number {
     const count = Math.min(LENGTH_BYTES - this.#lengthFilled, chunk.length - at)
     this.#length.set(chunk.subarray(at, at + count), this.#lengthFilled)
@@ -58,7 +68,8 @@ export class ResponseReader {
     if (this.#lengthFilled < LENGTH_BYTES) return count
     this.#size = this.#length.readInt32BE(0)
     if (this.#size < 0) throw noResponse(this.#size)
-    this.#body = this.#pool.take(Math.min(this.#size, MOST_AHEAD_BYTES))
+    const size = Math.min(this.#size, MOST_AHEAD_BYTES)
+    this.#body = this.#usesPlaces ? this.#pool.takePlace(size) : this.#pool.take(size)
     this.#filled = 0
     return count
   }

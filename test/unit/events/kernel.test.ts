@@ -38,12 +38,14 @@ describe('the layout of the memory', () => {
       [at('TEXTS'), 3 * at('TEXTS_BYTES')],
       [at('NAMES'), at('NAME_COUNT') * at('NAME_BYTES')],
       [at('NAMES_BEHIND'), at('NAME_COUNT') + 1],
+      [at('BEGINNINGS'), (at('NAME_COUNT') + 1) * at('BEGINNING_BYTES')],
       [at('ROWS'), at('MOST_ROWS') * at('ROW_BYTES')],
       [at('MEMBERS'), at('MOST_ROWS') * at('MEMBERS_BYTES')],
       // Three words of a name, or the numbers of a record, may be read from the last byte on.
       [at('INPUT'), at('INPUT_BYTES') + 64],
       [at('RUNS'), at('MOST_WINDOWS') * at('RUN_BYTES')],
       [at('FOLDED'), at('FOLD_BYTES') + at('INPUT_BYTES')],
+      [at('BODIES'), at('BODY_COUNT') * at('BODY_BYTES') + 64],
     ] as [number, number][]
     for (const [i, [start, bytes]] of parts.entries()) {
       expect([i, start + bytes <= (parts[i + 1]?.[0] ?? KERNEL_BYTES.length)]).toEqual([i, true])

@@ -1,11 +1,16 @@
 import { createRequire } from 'node:module'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
-import '../../../src/kafka/patches.ts'
-import { connectSocket } from '../../../src/kafka/sockets.ts'
+import type { ISocketFactory } from 'kafkajs'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { KERNEL_BODIES } from '../../../src/events/kernel.ts'
+import { giveBackRefused } from '../../../src/kafka/patches.ts'
+import { connectFetching, connectSocket } from '../../../src/kafka/sockets.ts'
+import { bodies } from '../../../src/kafka/wire/bodyPool.ts'
+import { FetchedBytes } from '../../../src/kafka/wire/fetchedBatch.ts'
 
 const load = createRequire(import.meta.url)
 const Connection = load('kafkajs/src/network/connection.js')
+const ConnectionPool = load('kafkajs/src/network/connectionPool.js')
 const Encoder = load('kafkajs/src/protocol/encoder.js')
 
 type Connection = {
@@ -28,13 +33,12 @@ afterEach(async () => {
   open = []
 })
 
-/** A server that is handed the correlation id of each request; `count` connections to it as kafkajs makes them. */
-async function connected(
-  count: number,
-  answer: (correlationId: number, socket: Socket) => void,
-  serverOptions: { readonly allowHalfOpen?: boolean } = {},
-): Promise<Connection[]> {
-  const server = createServer(serverOptions, socket => {
+type Answer = (correlationId: number, socket: Socket) => void
+type GivenOptions = { readonly allowHalfOpen?: boolean; readonly socketFactory?: ISocketFactory }
+
+/** A server that is handed the correlation id of each request, and how kafkajs connects to it. */
+async function serving(answer: Answer, { allowHalfOpen = false, socketFactory = connectSocket }: GivenOptions = {}) {
+  const server = createServer({ allowHalfOpen }, socket => {
     socket.on('error', () => {})
     let received = Buffer.alloc(0)
     socket.on('data', chunk => {
@@ -51,19 +55,28 @@ async function connected(
       host: '127.0.0.1',
       port: (server.address() as AddressInfo).port,
       logger: silent,
-      socketFactory: connectSocket,
+      socketFactory,
     },
     ...{ requestTimeout: 5_000, connectionTimeout: 1_000, enforceRequestTimeout: true },
   }
+  return { server, options }
+}
+
+/** `count` connections to a server as kafkajs makes them. */
+async function connected(count: number, answer: Answer, given: GivenOptions = {}): Promise<Connection[]> {
+  const { server, options } = await serving(answer, given)
   const connections = Array.from({ length: count }, () => new Connection(options) as Connection)
   open.push({ server, connections })
   await Promise.all(connections.map(connection => connection.connect()))
   return connections
 }
 
-const ask = (connection: Connection) =>
+const METADATA = 3
+const FETCH = 1
+
+const ask = (connection: Pick<Connection, 'send'>, apiKey = METADATA) =>
   connection.send({
-    request: { apiKey: 3, apiVersion: 0, apiName: 'Metadata', encode: async () => new Encoder() },
+    request: { apiKey, apiVersion: 0, apiName: String(apiKey), encode: async () => new Encoder() },
     response: { decode: async (payload: Buffer) => payload, parse: async (payload: Buffer) => payload },
   })
 
@@ -144,5 +157,82 @@ describe('a connection', () => {
     connection.processData(Buffer.alloc(4))
     expect(raw).toEqual([Buffer.from('token'), whole, Buffer.alloc(4)])
     connection.authHandlers = null
+  })
+})
+
+describe('a connection that fetches', () => {
+  const LARGE = 200_000
+  const isPlaced = (bytes: Buffer) => bytes.buffer === KERNEL_BODIES[0]?.buffer
+  const freePlaces = () => {
+    const taken = KERNEL_BODIES.map(() => bodies.takePlace(LARGE)).filter(isPlaced)
+    for (const body of taken.toReversed()) bodies.giveBack(body)
+    return taken.length
+  }
+
+  it('has fetches come to lie in the kernel, for who gives them back, and nothing else', async () => {
+    const answer: Answer = (id, socket) => socket.write(response(id, LARGE, 'f'))
+    const [connection] = (await connected(1, answer, { socketFactory: connectFetching })) as [Connection]
+    const fetched = await ask(connection, FETCH)
+    expect([isPlaced(fetched), fetched.length, freePlaces()]).toEqual([true, LARGE, KERNEL_BODIES.length - 1])
+    const metadata = await ask(connection)
+    expect([isPlaced(metadata), metadata.length, freePlaces()]).toEqual([false, LARGE, KERNEL_BODIES.length - 1])
+    bodies.giveBack(fetched)
+    expect(freePlaces()).toBe(KERNEL_BODIES.length)
+    expect(metadata.every(byte => byte === 'f'.charCodeAt(0))).toBe(true)
+  })
+
+  it('gives back the place of what kafkajs refuses', async () => {
+    const body = bodies.takePlace(LARGE)
+    const messages = [Buffer.alloc(0), body.subarray(100, 200)].map(bytes => new FetchedBytes(bytes))
+    const fetched = { responses: [{ partitions: messages.map(each => ({ errorCode: 0, messages: each })) }] }
+    await expect(giveBackRefused(async () => 'parsed')(fetched)).resolves.toBe('parsed')
+    expect(freePlaces()).toBe(KERNEL_BODIES.length - 1)
+    const refuse = giveBackRefused(async () => {
+      throw new Error('refused')
+    })
+    await expect(refuse(fetched)).rejects.toThrow('refused')
+    expect(freePlaces()).toBe(KERNEL_BODIES.length)
+    await expect(refuse({ responses: [] })).rejects.toThrow('refused')
+  })
+
+  it('gives back the place of what ends halfway', async () => {
+    const answer: Answer = (id, socket) => socket.write(response(id, LARGE, 'h').subarray(0, LARGE / 2))
+    const [connection] = (await connected(1, answer, { socketFactory: connectFetching })) as [Connection]
+    const asked = ask(connection, FETCH)
+    const failed = expect(asked).rejects.toThrow()
+    await vi.waitFor(() => expect(freePlaces()).toBe(KERNEL_BODIES.length - 1))
+    await connection.disconnect()
+    await failed
+    await vi.waitFor(() => expect(freePlaces()).toBe(KERNEL_BODIES.length))
+  })
+})
+
+describe('the connections to one broker', () => {
+  it('are two for fetches, each opened once and when it is needed, and one for all else', async () => {
+    const sockets: Socket[] = []
+    const waiting: (() => void)[] = []
+    const answer: Answer = (id, socket) => {
+      if (!sockets.includes(socket)) sockets.push(socket)
+      waiting.push(() => socket.write(response(id, 1, String(sockets.indexOf(socket)))))
+    }
+    const { server, options } = await serving(answer)
+    let accepted = 0
+    server.on('connection', () => accepted++)
+    const pool = new ConnectionPool(options)
+    open.push({ server, connections: pool.pool })
+    const answerAll = async (asked: Promise<Buffer>[]) => {
+      await vi.waitFor(() => expect(waiting).toHaveLength(asked.length))
+      for (const each of waiting.splice(0)) each()
+      return (await Promise.all(asked)).map(String)
+    }
+    expect(await answerAll([ask(pool), ask(pool)])).toEqual(['0', '0'])
+    expect(accepted).toBe(1)
+    expect(await answerAll([ask(pool, FETCH)])).toEqual(['1'])
+    expect(await answerAll([ask(pool, FETCH), ask(pool)])).toEqual(['1', '0'])
+    expect(accepted).toBe(2)
+    const first = ask(pool, FETCH)
+    await vi.waitFor(() => expect(waiting).toHaveLength(1))
+    expect(await answerAll([first, ask(pool, FETCH)])).toEqual(['1', '2'])
+    expect(accepted).toBe(3)
   })
 })

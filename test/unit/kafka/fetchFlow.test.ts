@@ -109,8 +109,8 @@ describe('what is fetched ahead', () => {
     flow.arrived(stream, fetched(0, 2))
     flow.pause(0)
     expect([flow.take(), flow.flowing()]).toEqual([null, [other]])
-    expect([flow.hasRoom([other], 3 * 1024 * 1024), flow.bytes > 0]).toEqual([true, true])
-    expect([flow.hasRoom([other], 4 * 1024 * 1024), flow.bytes, stream.ahead]).toEqual([true, 0, 0])
+    expect([flow.hasRoom([other], 5 * 1024 * 1024), flow.bytes > 0]).toEqual([true, true])
+    expect([flow.hasRoom([other], 6 * 1024 * 1024), flow.bytes, stream.ahead]).toEqual([true, 0, 0])
     flow.resume(0)
     expect(flow.take()).toBeNull()
   })
@@ -120,8 +120,8 @@ describe('what is fetched ahead', () => {
     const stream = streamOf(flow)
     expect(flow.hasRoom([stream], 1024 ** 3)).toBe(true)
     flow.arrived(stream, fetched(0, 2))
-    expect(flow.hasRoom([stream], 4 * 1024 * 1024)).toBe(false)
-    expect(flow.hasRoom([stream], 3 * 1024 * 1024)).toBe(true)
+    expect(flow.hasRoom([stream], 6 * 1024 * 1024)).toBe(false)
+    expect(flow.hasRoom([stream], 5 * 1024 * 1024)).toBe(true)
   })
 
   it('is bounded for each partition; a fetch waits for all that it is for', () => {
@@ -158,33 +158,33 @@ describe('what is fetched ahead', () => {
     const all = [full, other]
     for (const from of [0, 4]) flow.arrived(full, fetched(from, 2))
     // Where nobody has looked yet, its log may go on.
-    expect(flow.askedTogether(all)).toEqual([other])
+    expect(flow.askedTogether(all, false)).toEqual([other])
     flow.arrived(other, fetched(0, 19))
-    expect(flow.askedTogether(all)).toEqual(all)
+    expect(flow.askedTogether(all, false)).toEqual(all)
     const last = flow.take()
     expect(last?.stream).toBe(full)
     const taken = flow.take()
-    expect(flow.askedTogether([other])).toEqual([other])
+    expect(flow.askedTogether([other], false)).toEqual([other])
     flow.arrived(full, fetched(8, 2))
-    expect([taken?.stream, flow.askedTogether(all)]).toEqual([other, [other]])
+    expect([taken?.stream, flow.askedTogether(all, false)]).toEqual([other, [other]])
     flow.arrived(other, fetched(38, 1))
     giveBack(flow, taken, 38)
     giveBack(flow, flow.take(), END)
-    expect([other.ahead, other.waiting, flow.askedTogether(all)]).toEqual([END, [], all])
+    expect([other.ahead, other.waiting, flow.askedTogether(all, false)]).toEqual([END, [], all])
     flow.seek(1, END)
     const ended = streamOf(flow, 1)
-    expect(flow.askedTogether([full, ended])).toEqual([ended])
+    expect(flow.askedTogether([full, ended], false)).toEqual([ended])
     flow.arrived(ended, fetched(END, 0))
-    expect(flow.askedTogether([full, ended])).toEqual([full, ended])
+    expect(flow.askedTogether([full, ended], false)).toEqual([full, ended])
     // A guess that was wrong is fetched anew, whatever it said.
     flow.arrived(full, fetched(12, 2))
     const wrong = fetched(END - 2, 1)
     flow.seek(1, END - 2)
     const again = streamOf(flow, 1)
     flow.arrived(again, wrong)
-    expect([again.ahead, flow.askedTogether([full, again])]).toEqual([END, [full, again]])
+    expect([again.ahead, flow.askedTogether([full, again], false)]).toEqual([END, [full, again]])
     giveBack(flow, flow.take(), END - 1)
-    expect([again.ahead, flow.askedTogether([full, again])]).toEqual([END - 1, [again]])
+    expect([again.ahead, flow.askedTogether([full, again], false)]).toEqual([END - 1, [again]])
   })
 
   it('of several partitions is handed on in turn', () => {
@@ -276,14 +276,36 @@ describe('a partition that fetches leave out', () => {
     flow.arrived(first, fetched(0, 0))
     tell()
     vi.advanceTimersByTime(LEFT_OUT_MS - 2)
-    expect(flow.askedTogether(all)).toEqual(all)
+    expect(flow.askedTogether(all, true)).toEqual(all)
     vi.advanceTimersByTime(2)
     // Until the fetch is made there was none.
-    expect([flow.askedTogether(all), flow.askedTogether(all)]).toEqual([[second], [second]])
+    expect([flow.askedTogether(all, false), flow.askedTogether(all, false)]).toEqual([[second], [second]])
     flow.asked([second])
-    expect(flow.askedTogether(all)).toEqual([first])
+    expect(flow.askedTogether(all, false)).toEqual([first])
     flow.asked([first])
-    expect(flow.askedTogether(all)).toEqual(all)
+    expect(flow.askedTogether(all, false)).toEqual(all)
+  })
+
+  it('is shared by two fetches where several go on, those at their end too; a second has to be answered at once', () => {
+    const flow = opened(...Array.from({ length: 10 }, (_, lane) => lane))
+    const all = Array.from({ length: 10 }, (_, lane) => streamOf(flow, lane))
+    const lanes = (streams: readonly Stream[]) => streams.map(({ lane }) => lane)
+    // All may go on, as long as nobody has looked.
+    expect(lanes(flow.askedTogether(all, false))).toEqual([0, 1, 2])
+    expect(lanes(flow.askedTogether(all.slice(3), true))).toEqual([3, 4, 5])
+    for (const lane of [5, 6, 7, 8]) {
+      flow.seek(lane, END)
+      flow.arrived(streamOf(flow, lane), fetched(END, 0))
+    }
+    const now = all.map(({ lane }) => streamOf(flow, lane))
+    const first = flow.askedTogether(now, false)
+    expect(lanes(first)).toEqual([0, 1, 2, 5, 7])
+    const second = now.filter(stream => !first.includes(stream))
+    expect(lanes(flow.askedTogether(second, true))).toEqual([3, 4, 9, 6, 8])
+    const atEnd = now.slice(5, 9)
+    expect([flow.askedTogether(atEnd, true), flow.askedTogether(atEnd, false)]).toEqual([[], atEnd])
+    expect(lanes(flow.askedTogether(now.slice(4, 9), false))).toEqual([4, 5, 6, 7, 8])
+    expect(flow.hasRoom([], 1)).toBe(false)
   })
 
   it('is no longer once something of it came, or it is sought elsewhere, or its log ends there', () => {
@@ -298,7 +320,7 @@ describe('a partition that fetches leave out', () => {
     flow.seek(1, 6)
     vi.advanceTimersByTime(2 * LEFT_OUT_MS)
     const now = [0, 1, 2].map(lane => streamOf(flow, lane))
-    expect(flow.askedTogether(now)).toEqual(now)
+    expect(flow.askedTogether(now, false)).toEqual(now)
   })
 
   it('and brings nothing when it is asked for alone does not have the full ones left out', () => {
@@ -307,18 +329,18 @@ describe('a partition that fetches leave out', () => {
     flow.arrived(damaged, fetched(0, 0))
     tell()
     for (const from of [0, 2]) flow.arrived(full, fetched(from, 1))
-    expect(flow.askedTogether([full, damaged])).toEqual([damaged])
+    expect(flow.askedTogether([full, damaged], false)).toEqual([damaged])
     flow.asked([damaged])
     flow.pause(0)
     for (let times = 0; times < 3; times++) {
       vi.advanceTimersByTime(1_000)
       flow.arrived(damaged, fetched(0, 0))
       tell()
-      expect([damaged.ahead, flow.askedTogether([full, damaged])]).toEqual([0, [full, damaged]])
+      expect([damaged.ahead, flow.askedTogether([full, damaged], false)]).toEqual([0, [full, damaged]])
     }
     flow.arrived(damaged, fetched(0, 1))
     flow.take()
-    expect(flow.askedTogether([full, damaged])).toEqual([damaged])
+    expect(flow.askedTogether([full, damaged], false)).toEqual([damaged])
   })
 
   it('is not asked for while it has no room, so that the others go on', () => {
@@ -329,7 +351,7 @@ describe('a partition that fetches leave out', () => {
     flow.arrived(second, fetched(0, 0))
     vi.advanceTimersByTime(LEFT_OUT_MS)
     // What was told of the second is not read yet: where it goes on is unknown.
-    expect([second.ahead, flow.askedTogether(all)]).toEqual([null, [all[2]]])
+    expect([second.ahead, flow.askedTogether(all, false)]).toEqual([null, [all[2]]])
   })
 })
 

@@ -32,6 +32,7 @@ class FakeGroup {
   brings: (partition: number, of: number) => boolean = () => true
   /** What a fetch brings of a partition when it brings something. */
   bytes = (fetchOffset: number) => batchBytes([record(fetchOffset)])
+  highWatermark: (fetchOffset: number) => number = () => 1_000_000
   beforeRead: (batch: FetchedBatch) => Promise<void> = async () => {}
   readonly #metadata: readonly { partitionId: number; leader: number }[]
 
@@ -95,7 +96,8 @@ class FakeGroup {
     const partitions = wanted.map(({ partition, fetchOffset }) => {
       const brought = this.brings(partition, wanted.length)
       const bytes = brought ? this.bytes(Number(fetchOffset)) : Buffer.alloc(0)
-      return { partition, highWatermark: '1000000', messages: new FetchedBytes(bytes) }
+      const highWatermark = String(this.highWatermark(Number(fetchOffset)))
+      return { partition, highWatermark, messages: new FetchedBytes(bytes) }
     })
     return { responses: [{ topicName: 't', partitions }] }
   }
@@ -168,23 +170,23 @@ describe('the fetch loop', () => {
     expect([group.recovered, group.askedOf('1') > 20]).toEqual([[], true])
   })
 
-  it('asks alone for a partition that comes in no fetch of all, once in a time, so that the others go on', async () => {
+  it('asks alone for a partition that comes in no fetch of several, so that all go on', async () => {
     vi.useFakeTimers({ toFake: ['performance'] })
-    const group = new FakeGroup([1, 1])
-    const alone = () => group.asked.filter(({ partitions }) => String(partitions) === '1')
-    group.brings = partition => partition === 0
+    const group = new FakeGroup([1, 1, 1, 1, 1, 1])
+    group.seek(0, 1, 2, 3, 4, 5)
+    group.brings = partition => partition !== 1
     void start(group)
     await until(() => expect(group.read.get(0)).toBeGreaterThan(10))
-    expect(alone()).toEqual([])
+    const alone = () => group.asked.filter(({ partitions }) => String(partitions) === '1').length
+    const before = alone()
     vi.advanceTimersByTime(5_000)
-    await until(() => expect(alone()).toMatchObject([{ nodeId: '1', partitions: [1] }]))
-    const before = group.read.get(0) as number
-    await until(() => expect(group.read.get(0)).toBeGreaterThan(before + 10))
-    expect([alone().length, group.read.get(1)]).toEqual([1, 0])
-    group.brings = (partition, of) => partition === 0 || of === 1
+    await until(() => expect(alone()).toBeGreaterThan(before))
+    const read = group.read.get(0) as number
+    await until(() => expect(group.read.get(0)).toBeGreaterThan(read + 10))
+    expect(group.read.get(1)).toBe(0)
+    group.brings = (partition, of) => partition !== 1 || of === 1
     vi.advanceTimersByTime(5_000)
     await until(() => expect(group.read.get(1)).toBe(1))
-    expect(alone()).toHaveLength(2)
   })
 
   it('keeps no error of before it was started anew', async () => {
@@ -225,7 +227,8 @@ describe('the fetch loop', () => {
 
   it('gives back what a response was read into once all batches of it are read', async () => {
     const BODY_BYTES = 2 * 1024 * 1024
-    const group = new FakeGroup([1, 1])
+    const group = new FakeGroup([1, 1, 1, 1])
+    group.seek(0, 1, 2, 3)
     const lent: Buffer[] = []
     group.beforeFetch = async () => {
       group.beforeFetch = () => new Promise(() => {})
@@ -251,6 +254,28 @@ describe('the fetch loop', () => {
     expect(body.length).toBe(BODY_BYTES)
     reading[0]?.resolve()
     await until(() => expect([group.read.get(0), body.length]).toEqual([1, 0]))
+  })
+
+  it('has two fetches of different partitions under way at a broker where there is much to read', async () => {
+    const group = new FakeGroup([1, 1, 1, 1])
+    group.seek(0, 1, 2, 3)
+    const under = new Set<readonly number[]>()
+    let most = 0
+    group.beforeFetch = async () => {
+      const asked = group.asked.at(-1)?.partitions ?? []
+      for (const other of under) expect(other.filter(partition => asked.includes(partition))).toEqual([])
+      under.add(asked)
+      most = Math.max(most, under.size)
+      await new Promise(resolve => setTimeout(resolve, 5))
+      under.delete(asked)
+    }
+    void start(group)
+    await until(() => expect([...group.read.values()].filter(offset => offset > 10)).toHaveLength(4))
+    expect(most).toBe(2)
+    // At their ends one fetch waits for all of them.
+    group.brings = () => false
+    group.highWatermark = from => from
+    await until(() => expect(group.asked.at(-1)?.partitions.toSorted()).toEqual([0, 1, 2, 3]))
   })
 
   it('asks next for whole batches of the size that it has seen the beginning of', async () => {

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { crc32c } from '@node-rs/crc32'
 import type { Compression } from '../../../../src/config/settings.ts'
+import { KERNEL_BODIES } from '../../../../src/events/kernel.ts'
 import { CODEC_IDS, compress } from '../../../../src/kafka/wire/codecs.ts'
 
 /** A record as a test writes it; deltas are taken from the first. */
@@ -27,6 +28,20 @@ export type BatchOptions = {
 export const record = (offset: number, value: string | null = 'v', more: Partial<PlainRecord> = {}): PlainRecord => {
   return { offset, timestamp: 5, key: null, value: value === null ? null : Buffer.from(value), headers: [], ...more }
 }
+
+/** The same bytes at a place of the kernel, some way behind its beginning; what was there before is still around them. */
+export function inKernel(bytes: Buffer, behind = 5): Buffer {
+  const [place] = KERNEL_BODIES as [Buffer]
+  const part = Buffer.from(place.buffer, place.byteOffset + behind, bytes.length)
+  part.set(bytes)
+  return part
+}
+
+/** Where the bytes of a fetch may stand, which may make no difference. */
+export const PLACES = [
+  ['in memory of their own', (bytes: Buffer) => bytes],
+  ['in the kernel', inKernel],
+] as const
 
 /** A varint written without a thought for speed: seven bits a byte, least first, after zigzag. */
 export function varint(value: number): Buffer {

@@ -7,7 +7,7 @@ describe('bodies of responses', () => {
   it('are of the size that was asked for, and made of what was given back', () => {
     const pool = new BodyPool()
     const first = pool.take(2 * MIB).fill('a')
-    pool.giveBack(first.buffer)
+    pool.giveBack(first)
     const second = pool.take(MIB)
     expect([second.length, second.every(byte => byte === 97)]).toEqual([MIB, true])
     // Nothing is free now.
@@ -18,7 +18,7 @@ describe('bodies of responses', () => {
     const pool = new BodyPool()
     const body = pool.take(MIB)
     const part = body.subarray(10, 20)
-    pool.giveBack(body.buffer)
+    pool.giveBack(body)
     const again = pool.take(MIB).fill('z')
     expect([body.length, part.length, String(part)]).toEqual([0, 0, ''])
     expect(() => part.readInt32BE(0)).toThrow(RangeError)
@@ -28,15 +28,14 @@ describe('bodies of responses', () => {
   it('are taken back once, and only what was lent', () => {
     const pool = new BodyPool()
     const body = pool.take(MIB)
-    const memory = body.buffer
-    pool.giveBack(memory)
-    pool.giveBack(memory)
+    pool.giveBack(body)
+    pool.giveBack(body)
     const [one, other] = [pool.take(MIB), pool.take(MIB)]
     expect(one.buffer).not.toBe(other.buffer)
     const foreign = Buffer.alloc(2 * MIB + 64 * 1024, 'f')
     for (const bytes of [foreign, pool.take(100), pool.take(64 * MIB)]) {
       const { length } = bytes
-      pool.giveBack(bytes.buffer)
+      pool.giveBack(bytes)
       expect(bytes.length).toBe(length)
     }
     expect(String(foreign.subarray(0, 2))).toBe('ff')
@@ -45,20 +44,45 @@ describe('bodies of responses', () => {
   it('of small responses are free ones, or made as small as they are', () => {
     const pool = new BodyPool()
     const small = pool.take(100_000)
-    pool.giveBack(small.buffer)
+    pool.giveBack(small)
     expect([small.length, small.buffer.byteLength < MIB]).toEqual([100_000, true])
-    pool.giveBack(pool.take(MIB).fill('a').buffer)
+    pool.giveBack(pool.take(MIB).fill('a'))
     const reused = pool.take(100_000)
     expect([reused.length, reused.every(byte => byte === 97)]).toEqual([100_000, true])
-    pool.giveBack(pool.take(MIB).fill('b').buffer)
+    pool.giveBack(pool.take(MIB).fill('b'))
     // Of the smallest nobody gives the memory back.
     expect(pool.take(64 * 1024 - 1).buffer.byteLength).toBeLessThan(MIB)
+  })
+
+  it('stand at places while some are free, and those given back last are taken first', () => {
+    const memory = new ArrayBuffer(3 * MIB)
+    const pool = new BodyPool([0, 1].map(i => Buffer.from(memory, i * MIB, MIB)))
+    const bodies = [0, 1, 2].map(() => pool.takePlace(MIB / 2))
+    expect(bodies.map(body => body.buffer === memory)).toEqual([true, true, false])
+    expect([bodies[0]?.byteOffset, bodies[1]?.byteOffset]).toEqual([0, MIB])
+    // By any part of it, and as often as anyone likes.
+    for (const body of [...bodies, ...bodies]) if (body.length > 100) pool.giveBack(body.subarray(100))
+    const again = [MIB, MIB].map(size => pool.takePlace(size))
+    expect(again.map(({ byteOffset }) => byteOffset)).toEqual([MIB, 0])
+    pool.giveBack(again[0] as Buffer)
+    expect(pool.take(MIB).buffer).not.toBe(memory)
+    for (const size of [64 * 1024 - 1, MIB + 1]) expect(pool.takePlace(size).buffer).not.toBe(memory)
+    expect(pool.takePlace(64 * 1024).buffer).toBe(memory)
+  })
+
+  it('are copied from their place for who keeps them', () => {
+    const memory = new ArrayBuffer(MIB)
+    const pool = new BodyPool([Buffer.from(memory)])
+    const kept = pool.keep(pool.takePlace(MIB).fill('a'))
+    expect([kept.buffer === memory, pool.takePlace(MIB).fill('b').buffer === memory]).toEqual([false, true])
+    expect(kept.every(byte => byte === 97)).toBe(true)
+    expect(pool.keep(kept)).toBe(kept)
   })
 
   it('are kept in small number', () => {
     const pool = new BodyPool()
     const many = Array.from({ length: 50 }, () => pool.take(MIB).fill('k'))
-    for (const { buffer } of many) pool.giveBack(buffer)
+    for (const body of many) pool.giveBack(body)
     const known = many.map(() => pool.take(MIB)).filter(body => body[0] === 107)
     expect(known).toHaveLength(6)
   })

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import { LAYOUT } from '../../../../src/events/kernel.ts'
 import { checksumOf } from '../../../../src/kafka/wire/checksum.ts'
 import { SEED } from '../../support.ts'
+import { inKernel } from './batchBytes.ts'
 
 /** CRC-32C's polynomial and 1, as registers hold them: the highest power in the lowest bit. */
 const POLYNOMIAL = 0x82f63b78
@@ -29,7 +30,9 @@ test('is what a CRC-32C by tables is, of any length from anywhere', () => {
   )
   fc.assert(
     fc.property(fc.nat(50_000), length, (start, size) => {
-      expect(checksumOf(bytes, start, start + size)).toBe(crc32c(bytes.subarray(start, start + size)))
+      const checksum = crc32c(bytes.subarray(start, start + size))
+      expect(checksumOf(bytes, start, start + size)).toBe(checksum)
+      expect(checksumOf(inKernel(bytes, start % 17), start, start + size)).toBe(checksum)
     }),
     { seed: SEED, numRuns: 1_000 },
   )

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { EventSlice } from '../../../../src/events/eventSlice.ts'
 import { FetchedBatch, FetchedBytes, type FetchedPartition } from '../../../../src/kafka/wire/fetchedBatch.ts'
 import { batchBytes, marker, record } from './batchBytes.ts'
 
@@ -71,6 +72,19 @@ describe('what a fetch brought', () => {
     const log = batchBytes([record(900)])
     expect(fetched(3, log).corrupt).toMatchObject({ from: 3, to: null })
     expect(fetched(900, log, { highWatermark: '10' }).corrupt).toBeNull()
+  })
+
+  it.each([true, false])('that was released is read no more: slices asked for: %s', asksSlices => {
+    const slice = new EventSlice({ maxEventBytes: 1_000, validationRequired: [] }, false)
+    const batch = fetched(3, batchBytes([record(3), record(4)]))
+    const records = batch.records()
+    expect(records.next()).toBe(true)
+    batch.release()
+    expect(() => (asksSlices ? records.fill(slice) : records.next())).toThrow('their bytes are lent')
+    expect(() => batch.corrupt).toThrow('its bytes are lent')
+    const unread = fetched(3, batchBytes([record(3)]))
+    unread.release()
+    expect(() => unread.records()).toThrow('its bytes are lent')
   })
 
   it('gives its records once', () => {

@@ -1,12 +1,12 @@
 import { crc32c } from '@node-rs/crc32'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { Compression } from '../../../../src/config/settings.ts'
 import { compress, decompress } from '../../../../src/kafka/wire/codecs.ts'
 import { FetchedBatch, FetchedBytes } from '../../../../src/kafka/wire/fetchedBatch.ts'
 import { ATTRIBUTES_AT, CRC_AT, claimedEnd, LENGTH_AT, RECORDS_AT } from '../../../../src/kafka/wire/recordBatches.ts'
 import { SEED } from '../../support.ts'
-import { batchBytes, type PlainRecord, record } from './batchBytes.ts'
+import { batchBytes, PLACES, type PlainRecord, record } from './batchBytes.ts'
 import { parsePlainly } from './plainParser.ts'
 
 const CODECS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
@@ -61,8 +61,11 @@ function withSoundCrc(batch: Buffer): Buffer {
   return batch
 }
 
+let placed: (bytes: Buffer) => Buffer = bytes => bytes
+
 function fetched(bytes: Buffer, from = BASE): FetchedBatch {
-  return new FetchedBatch('t', String(from), { partition: 0, highWatermark: '1000', messages: new FetchedBytes(bytes) })
+  const messages = new FetchedBytes(placed(bytes))
+  return new FetchedBatch('t', String(from), { partition: 0, highWatermark: '1000', messages })
 }
 
 /** All that a reader is shown. Every range has to lie within the buffer that holds it. */
@@ -104,35 +107,6 @@ function expectJudgedAsByPlainParser(batch: Buffer, body: Buffer | null): void {
   }
 }
 
-describe.each(CODECS)('a batch packed by %s whose CRC is right', codec => {
-  const runs = { seed: SEED, numRuns: codec === 'none' ? 400 : 100 }
-
-  it('and whose records are not is damage as a whole, or what it says', () => {
-    fc.assert(
-      fc.property(fc.array(change, { minLength: 1, maxLength: 3 }), changes => {
-        let body: Buffer = Buffer.alloc(0)
-        const packed = (records: Buffer) => {
-          body = changed(records, changes)
-          return compress(codec, body)
-        }
-        expectJudgedAsByPlainParser(batchBytes(RECORDS, { codec, packed }), body)
-      }),
-      runs,
-    )
-  })
-
-  it('and whose packing is not is damage, or what it unpacks to', () => {
-    fc.assert(
-      fc.property(fc.array(change, { minLength: 1, maxLength: 3 }), changes => {
-        const packed = (records: Buffer) => changed(compress(codec, records), changes)
-        const batch = batchBytes(RECORDS, { codec, packed })
-        expectJudgedAsByPlainParser(batch, unpacked(codec, batch.subarray(RECORDS_AT)))
-      }),
-      runs,
-    )
-  })
-})
-
 function unpacked(codec: Compression, bytes: Buffer): Buffer | null {
   try {
     return decompress(codec, bytes, MAX_BYTES)
@@ -141,50 +115,85 @@ function unpacked(codec: Compression, bytes: Buffer): Buffer | null {
   }
 }
 
-describe('a batch header', () => {
-  const EXTREMES = [0x7fffffff, -0x80000000, -1, 0, 1, 4, 6, 9, 10]
-
-  it('with any count is damage unless it is the right one', () => {
-    for (const count of [...EXTREMES, RECORDS.length]) {
-      const batch = batchBytes(RECORDS)
-      batch.writeInt32BE(count, 57)
-      const found = fetched(Buffer.concat([withSoundCrc(batch), AFTER]))
-      expect([count, found.corrupt === null]).toEqual([count, count === RECORDS.length])
-    }
+describe.each(PLACES)('%s', (_, place) => {
+  beforeEach(() => {
+    placed = place
   })
 
-  it('with any last delta below that of its last record is damage', () => {
-    for (const delta of EXTREMES) {
-      const batch = batchBytes(RECORDS)
-      batch.writeInt32BE(delta, 23)
-      const found = fetched(withSoundCrc(batch))
-      const sound = delta >= LAST - BASE && BASE + delta < 1_000
-      expect([delta, found.corrupt === null, read(found).length]).toEqual([delta, sound, sound ? RECORDS.length : 0])
-    }
+  describe.each(CODECS)('a batch packed by %s whose CRC is right', codec => {
+    const runs = { seed: SEED, numRuns: codec === 'none' ? 400 : 100 }
+
+    it('and whose records are not is damage as a whole, or what it says', () => {
+      fc.assert(
+        fc.property(fc.array(change, { minLength: 1, maxLength: 3 }), changes => {
+          let body: Buffer = Buffer.alloc(0)
+          const packed = (records: Buffer) => {
+            body = changed(records, changes)
+            return compress(codec, body)
+          }
+          expectJudgedAsByPlainParser(batchBytes(RECORDS, { codec, packed }), body)
+        }),
+        runs,
+      )
+    })
+
+    it('and whose packing is not is damage, or what it unpacks to', () => {
+      fc.assert(
+        fc.property(fc.array(change, { minLength: 1, maxLength: 3 }), changes => {
+          const packed = (records: Buffer) => changed(compress(codec, records), changes)
+          const batch = batchBytes(RECORDS, { codec, packed })
+          expectJudgedAsByPlainParser(batch, unpacked(codec, batch.subarray(RECORDS_AT)))
+        }),
+        runs,
+      )
+    })
   })
 
-  it('with any attributes is what they say, or damage: never records of another packing', () => {
-    for (let attributes = 0; attributes < 256; attributes++) {
-      const batch = batchBytes(RECORDS)
-      batch.writeInt16BE(attributes, ATTRIBUTES_AT)
-      const found = fetched(withSoundCrc(batch))
-      const [packing, isControl] = [attributes & 7, (attributes & 32) !== 0]
-      expect([attributes, found.corrupt === null]).toEqual([attributes, packing === 0])
-      expect(read(found).length).toBe(packing === 0 && !isControl ? RECORDS.length : 0)
-    }
-  })
+  describe('a batch header', () => {
+    const EXTREMES = [0x7fffffff, -0x80000000, -1, 0, 1, 4, 6, 9, 10]
 
-  it('with any length neither throws nor shows records that were not written', () => {
-    const written = new Map([...RECORDS, record(200, 'behind')].map(each => [each.offset, each]))
-    fc.assert(
-      fc.property(fc.oneof(fc.integer({ min: -70, max: 1_500 }), fc.constantFrom(...EXTREMES)), length => {
+    it('with any count is damage unless it is the right one', () => {
+      for (const count of [...EXTREMES, RECORDS.length]) {
         const batch = batchBytes(RECORDS)
-        batch.writeInt32BE(length, LENGTH_AT)
-        for (const shown of read(fetched(Buffer.concat([batch, AFTER]))))
-          expect(written.get(shown.offset)).toEqual(shown)
-      }),
-      { seed: SEED, numRuns: 500 },
-    )
+        batch.writeInt32BE(count, 57)
+        const found = fetched(Buffer.concat([withSoundCrc(batch), AFTER]))
+        expect([count, found.corrupt === null]).toEqual([count, count === RECORDS.length])
+      }
+    })
+
+    it('with any last delta below that of its last record is damage', () => {
+      for (const delta of EXTREMES) {
+        const batch = batchBytes(RECORDS)
+        batch.writeInt32BE(delta, 23)
+        const found = fetched(withSoundCrc(batch))
+        const sound = delta >= LAST - BASE && BASE + delta < 1_000
+        expect([delta, found.corrupt === null, read(found).length]).toEqual([delta, sound, sound ? RECORDS.length : 0])
+      }
+    })
+
+    it('with any attributes is what they say, or damage: never records of another packing', () => {
+      for (let attributes = 0; attributes < 256; attributes++) {
+        const batch = batchBytes(RECORDS)
+        batch.writeInt16BE(attributes, ATTRIBUTES_AT)
+        const found = fetched(withSoundCrc(batch))
+        const [packing, isControl] = [attributes & 7, (attributes & 32) !== 0]
+        expect([attributes, found.corrupt === null]).toEqual([attributes, packing === 0])
+        expect(read(found).length).toBe(packing === 0 && !isControl ? RECORDS.length : 0)
+      }
+    })
+
+    it('with any length neither throws nor shows records that were not written', () => {
+      const written = new Map([...RECORDS, record(200, 'behind')].map(each => [each.offset, each]))
+      fc.assert(
+        fc.property(fc.oneof(fc.integer({ min: -70, max: 1_500 }), fc.constantFrom(...EXTREMES)), length => {
+          const batch = batchBytes(RECORDS)
+          batch.writeInt32BE(length, LENGTH_AT)
+          for (const shown of read(fetched(Buffer.concat([batch, AFTER]))))
+            expect(written.get(shown.offset)).toEqual(shown)
+        }),
+        { seed: SEED, numRuns: 500 },
+      )
+    })
   })
 })
 

@@ -82,7 +82,7 @@ describe('responses', () => {
     const bytes = framed(Buffer.alloc(MIB, 'x'))
     reader.take(bytes, response => found.push(response))
     const [first] = found as [Buffer]
-    pool.giveBack(first.buffer)
+    pool.giveBack(first)
     reader.take(bytes.fill('y', 4), response => found.push(response))
     expect([first.length, found[1]?.equals(bytes.subarray(4))]).toEqual([0, true])
     expect(pool.take(MIB).every(byte => byte === 0)).toBe(true)

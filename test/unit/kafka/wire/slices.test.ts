@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { EventSlice } from '../../../../src/events/eventSlice.ts'
+import { KERNEL_BODIES, LAYOUT } from '../../../../src/events/kernel.ts'
 import { readRecordBatches } from '../../../../src/kafka/wire/recordBatches.ts'
 import { areRecords, type RecordBlock, WireRecords } from '../../../../src/kafka/wire/records.ts'
 import { SEED } from '../../support.ts'
-import { varint } from './batchBytes.ts'
+import { inKernel, varint } from './batchBytes.ts'
 
 const NAMES = ['a', 'b', 'ключ', '', 'traceparent']
 const slice = new EventSlice({ maxEventBytes: 1 << 20, validationRequired: [] }, true)
@@ -48,12 +49,26 @@ function read(blocks: readonly RecordBlock[], baseOffset: number, fills: readonl
   }
 }
 
-/** The records of the blocks by slices, by turns, and one by one, which all have to be the same. */
+/** The same blocks one behind the other in the kernel's memory, those that have room there. */
+function placed(blocks: readonly RecordBlock[]): readonly RecordBlock[] {
+  let at = 3
+  return blocks.map(block => {
+    if (at + block.bytes.length > KERNEL_BODIES.length * LAYOUT.BODY_BYTES) return block
+    const bytes = inKernel(block.bytes, at)
+    at += bytes.length
+    return { ...block, bytes }
+  })
+}
+
+/** The records of the blocks by slices, by turns, one by one, and where the kernel has them, which all have to be the same. */
 function readAlike(blocks: readonly RecordBlock[], baseOffset = 0): Read {
   const bySlices = read(blocks, baseOffset, [true])
   const { records } = read(blocks, baseOffset, [false])
   expect(bySlices.records).toEqual(records)
   expect(read(blocks, baseOffset, [true, false, false]).records).toEqual(records)
+  const inPlace = placed(blocks)
+  expect(read(inPlace, baseOffset, [true]).records).toEqual(records)
+  expect(read(inPlace, baseOffset, [false, true]).records).toEqual(records)
   return bySlices
 }
 
@@ -152,6 +167,7 @@ function blockOf(
   const place = { bytes: all, start: before, end: all.length - before }
   const block = { ...place, count: records.length, baseOffset, baseTimestamp: 1_694_479_551_000, appendTime }
   expect(areRecords(block, delta)).toBe(true)
+  expect(placed([block]).every(there => areRecords(there, delta))).toBe(true)
   return block
 }
 
