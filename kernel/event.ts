@@ -27,6 +27,9 @@ import { deviceId, other, text, userId } from './values'
 /** Of more members whose names mean nothing here, the full parser has the word. */
 const MOST_OTHERS: i32 = 64
 const MOST_NAME_BYTES: usize = 64
+/** What stands for the name before the first one, and for that before the first known one behind others. */
+const FIRST = NAME_COUNT
+const FIRST_KNOWN = NAME_COUNT + 1
 
 /** Bits of the optional fields that must not be missing. */
 let required: i32 = 0
@@ -52,7 +55,7 @@ export function readEvent(start: usize, end: usize, row: usize, members: usize):
   let seen = 0
   let others = 0
   let count = 0
-  let before = NAME_COUNT
+  let before = FIRST
   let at = start
   while (true) {
     const beginning = BEGINNINGS + <usize>before * BEGINNING_BYTES
@@ -88,7 +91,11 @@ export function readEvent(start: usize, end: usize, row: usize, members: usize):
       before = member
       if (keepsMembers) keep(members + <usize>count * MEMBER_BYTES, member, name, from, at)
       count++
-    } else if (++others > MOST_OTHERS) return UNKNOWN
+    } else {
+      if (++others > MOST_OTHERS) return UNKNOWN
+      // What begins an object may not be met behind a member.
+      if (before === FIRST) before = FIRST_KNOWN
+    }
   }
   const missing = missingOf(row)
   store<i32>(row, missing, MISSING)

@@ -15,7 +15,10 @@ export const TEXT_SLOT_BITS: u64 = 10
 export const NAMES: usize = 0xd000
 export const NAME_BYTES: usize = 64
 export const NAME_COUNT: i32 = 15
-/** By name, and behind them by the beginning of an object, the name that came behind it last time; one byte each. */
+/**
+ * By name, and behind them by the beginning of an object and by names that mean nothing there, the name that came behind it
+ * last time; one byte each.
+ */
 export const NAMES_BEHIND: usize = 0xd800
 /**
  * In the same order, how that name was written with the comma or brace before it where no blank stood between: a mask of 16

@@ -134,8 +134,8 @@ function writeNames(view: DataView): void {
       view.setUint8(at + (isLow ? 24 : 32) + i, byte)
     }
   }
-  // No beginning is met yet: one for each name before, and one for the first member.
-  for (let before = 0; before <= MEMBER_NAMES.length; before++) {
+  // No beginning is met yet: one for each name before, and two for the first ones.
+  for (let before = 0; before < MEMBER_NAMES.length + 2; before++) {
     for (let i = 16; i < 32; i++) view.setUint8(LAYOUT.BEGINNINGS + before * LAYOUT.BEGINNING_BYTES + i, 0xff)
   }
 }

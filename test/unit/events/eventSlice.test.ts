@@ -86,6 +86,50 @@ describe('is read by a slice', () => {
   })
 })
 
+describe('an object that begins once more where a comma belongs', () => {
+  test.each(['{"x":1,', '{', '{"locale":"NY",'])('%s', start => {
+    const rest = '"user_id":"u","timestamp":1}'
+    // Whatever the slice has learned of how members begin.
+    for (const learned of [`${start}${rest}`, `{${rest}`, `{"user_id":"u",${rest.slice(14)}`]) isRead(learned)
+    for (const text of [
+      `{"x":1{${rest}`,
+      `{{${rest}`,
+      `{"x":1,{${rest}`,
+      `{"user_id":"u"{"timestamp":1}`,
+      `,${rest}`,
+    ]) {
+      expect([text, isRead(text)]).toEqual([text, false])
+    }
+    expect(isRead(`${start}${rest}`)).toBe(true)
+  })
+})
+
+test('an address is read exactly where it is four numbers up to 255 as they are usually written', () => {
+  const plain = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/
+  const digits = fc.oneof(
+    fc.nat(300).map(String),
+    fc.constantFrom('0', '00', '01', '007', '1000', '', 'a', ' 1', ':', '/'),
+  )
+  const texts = fc.oneof(
+    fc.tuple(digits, digits, digits, digits).map(numbers => numbers.join('.')),
+    fc.array(digits, { minLength: 1, maxLength: 6 }).map(numbers => numbers.join('.')),
+  )
+  const byte = fc.nat(255)
+  fc.assert(
+    fc.property(texts, text => {
+      expect([text, isRead(holding('ip', JSON.stringify(text)))]).toEqual([text, text === '' || plain.test(text)])
+    }),
+    { seed: SEED, numRuns: 2_000 },
+  )
+  fc.assert(
+    fc.property(fc.tuple(byte, byte, byte, byte), numbers => {
+      const value = Buffer.from(holding('ip', `"${numbers.join('.')}"`))
+      expect(isRead(value)).toBe(true)
+    }),
+    { seed: SEED, numRuns: 2_000 },
+  )
+})
+
 describe('is left to the parser', () => {
   test.each([
     [

@@ -37,8 +37,8 @@ describe('the layout of the memory', () => {
     const parts = [
       [at('TEXTS'), 3 * at('TEXTS_BYTES')],
       [at('NAMES'), at('NAME_COUNT') * at('NAME_BYTES')],
-      [at('NAMES_BEHIND'), at('NAME_COUNT') + 1],
-      [at('BEGINNINGS'), (at('NAME_COUNT') + 1) * at('BEGINNING_BYTES')],
+      [at('NAMES_BEHIND'), at('NAME_COUNT') + 2],
+      [at('BEGINNINGS'), (at('NAME_COUNT') + 2) * at('BEGINNING_BYTES')],
       [at('ROWS'), at('MOST_ROWS') * at('ROW_BYTES')],
       [at('MEMBERS'), at('MOST_ROWS') * at('MEMBERS_BYTES')],
       // Three words of a name, or the numbers of a record, may be read from the last byte on.
