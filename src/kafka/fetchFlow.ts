@@ -15,8 +15,10 @@ export type Stream = {
   toldBareAt: number
   /** Since when fetches bring nothing of it though its log goes on, or since it was asked for alone; null while they do. */
   leftOutSince: number | null
-  /** Whether its log goes on at `ahead`, as far as anyone has told: a fetch of it is answered at once then. */
+  /** Whether its log goes on at `ahead`, unless somebody has told otherwise: a fetch of it is answered at once then. */
   goesOn: boolean
+  /** Whether a fetch has told so. */
+  isBehind: boolean
   /** How large the record batch at `ahead` is, as far as its beginning was fetched already; null where that is not known. */
   nextBytes: number | null
 }
@@ -93,7 +95,7 @@ export class FetchFlow {
     const before = this.#streams.get(lane)
     if (before !== undefined) this.#empty(before)
     const toldBareAt = Number.NEGATIVE_INFINITY
-    const untold = { toldBareAt, leftOutSince: null, goesOn: true, nextBytes: null }
+    const untold = { toldBareAt, leftOutSince: null, goesOn: true, isBehind: false, nextBytes: null }
     this.#streams.set(lane, { lane, ahead: offset, waiting: [], ...untold })
     this.notify()
   }
@@ -122,8 +124,9 @@ export class FetchFlow {
    * Which of a broker's partitions its next fetch is to be made of: as a rule of all, also if it waits for the full ones.
    * A fetch that left those out would wait for partitions that have nothing, while the full ones run dry. It is made
    * without them if one that is read to its end so far goes on: its answer comes at once, and it may be the one that
-   * makes progress while the full ones are held back. Where several go on, some are left to a fetch beside it. One that was
-   * left out for long is asked for alone.
+   * makes progress while the full ones are held back. Where several are behind, some are left to a fetch beside it: only of
+   * those, for one that nobody has told of may be at its end, and others would wait with it. One that was left out for long
+   * is asked for alone.
    * @param free those that no fetch is under way of
    * @param isSecond whether another fetch is under way at the broker: then only one whose answer comes at once is made
    * @returns none where no fetch is to be made
@@ -135,12 +138,13 @@ export class FetchFlow {
     if (alone !== undefined && performance.now() - since >= LEFT_OUT_MS) return [alone]
     const ready = open.filter(goesOnAtOnce)
     if (ready.length === 0) return isSecond ? [] : free
-    const others = open.filter(stream => !goesOnAtOnce(stream))
-    if (isSecond) return [...ready.slice(0, MOST_READY), ...others]
-    if (ready.length === 1) return open
+    const behind = ready.filter(({ isBehind }) => isBehind)
+    const others = open.filter(stream => !behind.includes(stream))
+    if (isSecond) return behind.length === 0 ? [] : [...behind.slice(0, MOST_READY), ...others]
+    if (behind.length < 2) return open
     // The others are shared, too: where the log has ended so far, nobody waits for who has much to read.
     return [
-      ...ready.slice(0, Math.min(MOST_READY, Math.floor(ready.length / 2))),
+      ...behind.slice(0, Math.min(MOST_READY, Math.floor(behind.length / 2))),
       ...others.filter((_, i) => i % 2 === 0),
     ]
   }
@@ -171,6 +175,7 @@ export class FetchFlow {
     if (batch.isBare) {
       // Since it brought nothing even when it was asked for alone, only what comes tells more.
       if (!batch.isStalled || stream.leftOutSince === null) stream.goesOn = batch.isStalled
+      stream.isBehind = batch.isStalled
       stream.leftOutSince = batch.isStalled ? (stream.leftOutSince ?? now) : null
       // Another batch is there to go on with, or there is nothing to tell.
       if (stream.waiting.length > 0 || this.#busy.has(stream.lane) || !batch.isStalled) return
@@ -181,7 +186,8 @@ export class FetchFlow {
       const end = batch.claimedEnd
       stream.ahead = end
       stream.leftOutSince = null
-      stream.goesOn = end === null || end < Number(batch.highWatermark)
+      stream.isBehind = end !== null && end < batch.readableEnd
+      stream.goesOn = end === null || stream.isBehind
       stream.nextBytes = cutOffBytes(batch.bytes)
     }
     lender.keep()

@@ -232,11 +232,11 @@ export class FetchLoop implements FetchManager {
     const body = new LentBody()
     for (const { topicName, partitions } of responses) {
       for (const data of partitions) {
+        body.lends(data.messages.response)
         const asked = byLane.get(lanes.laneOf(topicName, data.partition) ?? -1)
         if (asked === undefined) continue
         const batch = new FetchedBatch(topicName, asked.from, data)
         batch.times = times
-        body.lends(batch.bytes)
         flow.arrived(asked.stream, batch, body)
       }
     }

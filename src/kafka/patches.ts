@@ -291,6 +291,7 @@ export function retryConcurrent<A extends unknown[], R>(
 }
 
 type Decoder = {
+  readonly buffer: Buffer
   readInt32(): number
   canReadBytes(length: number): boolean
   readBytes(length: number): Buffer
@@ -302,7 +303,8 @@ type Decoder = {
  */
 async function keepBytes(decoder: Decoder): Promise<FetchedBytes> {
   const size = decoder.readInt32()
-  return new FetchedBytes(size > 0 && decoder.canReadBytes(size) ? decoder.readBytes(size) : Buffer.alloc(0))
+  const bytes = size > 0 && decoder.canReadBytes(size) ? decoder.readBytes(size) : Buffer.alloc(0)
+  return new FetchedBytes(bytes, null, decoder.buffer)
 }
 
 /** Nobody hears of what a fetch has brought that kafkajs refuses because of one partition: its memory goes back at once. */
@@ -313,11 +315,8 @@ export function giveBackRefused<R>(
     try {
       return await parse(response)
     } catch (error) {
-      const found = response.responses.flatMap(({ partitions }) => partitions.map(({ messages }) => messages))
-      const bytes = found.find(each => each instanceof FetchedBytes && each.bytes.length > 0) as
-        | FetchedBytes
-        | undefined
-      if (bytes !== undefined) bodies.giveBack(bytes.bytes)
+      const [partition] = response.responses.flatMap(({ partitions }) => partitions)
+      if (partition !== undefined) bodies.giveBack(partition.messages.response)
       throw error
     }
   }
@@ -328,7 +327,7 @@ type FetchVersion = {
   readonly parse: (response: FetchResponse) => Promise<unknown>
 }
 type FetchResponse = {
-  readonly responses: readonly { readonly partitions: readonly { errorCode: number; messages: unknown }[] }[]
+  readonly responses: readonly { readonly partitions: readonly { errorCode: number; messages: FetchedBytes }[] }[]
 }
 
 /**
@@ -355,7 +354,8 @@ export function isolateRefusals<R>(
       const answer = REFUSALS.get(partition.errorCode)
       if (answer === undefined) continue
       partition.errorCode = 0
-      partition.messages = new FetchedBytes(Buffer.alloc(0), `the broker cannot read it: ${answer}`)
+      const reason = `the broker cannot read it: ${answer}`
+      partition.messages = new FetchedBytes(Buffer.alloc(0), reason, partition.messages.response)
     }
     return parse(response)
   }

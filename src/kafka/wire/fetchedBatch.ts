@@ -10,10 +10,13 @@ export class FetchedBytes {
   readonly bytes: Buffer
   /** Why the broker gave nothing, when that is because it cannot read its own log. */
   readonly refusal: string | null
+  /** The response that brought them, also where it brought none of this partition. */
+  readonly response: Buffer
 
-  constructor(bytes: Buffer, refusal: string | null = null) {
+  constructor(bytes: Buffer, refusal: string | null = null, response: Buffer = bytes) {
     this.bytes = bytes
     this.refusal = refusal
+    this.response = response
   }
 }
 
@@ -93,7 +96,7 @@ export class FetchedBatch {
    */
   get isStalled(): boolean {
     const { lastOffset, corrupt } = this.#records
-    return lastOffset === null && corrupt === null && this.#readableEnd > Number(this.fetchedOffset)
+    return lastOffset === null && corrupt === null && this.readableEnd > Number(this.fetchedOffset)
   }
 
   /** The offset to ask for next; the one asked for when nothing could be read. */
@@ -153,7 +156,7 @@ export class FetchedBatch {
   }
 
   /** One past the last offset that this fetch could bring. */
-  get #readableEnd(): number {
+  get readableEnd(): number {
     const stable = Number(this.#data.lastStableOffset ?? -1)
     return stable < 0 ? Number(this.highWatermark) : stable
   }

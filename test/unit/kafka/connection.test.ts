@@ -183,7 +183,8 @@ describe('a connection that fetches', () => {
 
   it('gives back the place of what kafkajs refuses', async () => {
     const body = bodies.takePlace(LARGE)
-    const messages = [Buffer.alloc(0), body.subarray(100, 200)].map(bytes => new FetchedBytes(bytes))
+    // Nothing of the first came, which is of the same response.
+    const messages = [Buffer.alloc(0), body.subarray(100, 200)].map(bytes => new FetchedBytes(bytes, null, body))
     const fetched = { responses: [{ partitions: messages.map(each => ({ errorCode: 0, messages: each })) }] }
     await expect(giveBackRefused(async () => 'parsed')(fetched)).resolves.toBe('parsed')
     expect(freePlaces()).toBe(KERNEL_BODIES.length - 1)

@@ -290,18 +290,23 @@ describe('a partition that fetches leave out', () => {
     const flow = opened(...Array.from({ length: 10 }, (_, lane) => lane))
     const all = Array.from({ length: 10 }, (_, lane) => streamOf(flow, lane))
     const lanes = (streams: readonly Stream[]) => streams.map(({ lane }) => lane)
-    // All may go on, as long as nobody has looked.
-    expect(lanes(flow.askedTogether(all, false))).toEqual([0, 1, 2])
-    expect(lanes(flow.askedTogether(all.slice(3), true))).toEqual([3, 4, 5])
-    for (const lane of [5, 6, 7, 8]) {
-      flow.seek(lane, END)
-      flow.arrived(streamOf(flow, lane), fetched(END, 0))
+    // All may be at their ends, as long as nobody has looked: none is to wait for a fetch of others.
+    expect([lanes(flow.askedTogether(all, false)), flow.askedTogether(all, true)]).toEqual([lanes(all), []])
+    for (const stream of all) {
+      const { lane } = stream
+      if (lane === 9) continue
+      const isAtEnd = lane >= 5
+      if (isAtEnd) flow.seek(lane, END)
+      flow.arrived(streamOf(flow, lane), fetched(isAtEnd ? END : 0, isAtEnd ? 0 : 1))
     }
+    for (let taken = flow.take(); taken !== null; taken = flow.take()) giveBack(flow, taken, 2)
     const now = all.map(({ lane }) => streamOf(flow, lane))
+    // Five are behind, four at their ends, of one nobody knows.
     const first = flow.askedTogether(now, false)
-    expect(lanes(first)).toEqual([0, 1, 2, 5, 7])
+    expect(lanes(first)).toEqual([0, 1, 5, 7, 9])
     const second = now.filter(stream => !first.includes(stream))
-    expect(lanes(flow.askedTogether(second, true))).toEqual([3, 4, 9, 6, 8])
+    expect(lanes(flow.askedTogether(second, true))).toEqual([2, 3, 4, 6, 8])
+    expect(lanes(flow.askedTogether(now, true))).toEqual([0, 1, 2, 5, 6, 7, 8, 9])
     const atEnd = now.slice(5, 9)
     expect([flow.askedTogether(atEnd, true), flow.askedTogether(atEnd, false)]).toEqual([[], atEnd])
     expect(lanes(flow.askedTogether(now.slice(4, 9), false))).toEqual([4, 5, 6, 7, 8])
