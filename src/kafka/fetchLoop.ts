@@ -26,7 +26,7 @@ type FetchResponse = { readonly responses: readonly { topicName: string; partiti
 /** One broker is away, or silent; the others are asked on. Where none answers, heartbeats fail too and end the loop. */
 const AWAY: ReadonlySet<unknown> = new Set(['KafkaJSConnectionError', 'KafkaJSRequestTimeoutError'])
 const AWAY_WAIT_MS = 1_000
-/** Under way at one broker; src/kafka/patches.ts has a connection for each. */
+/** Under way at one broker; src/kafka/fetchPatches.ts has a connection for each. */
 const MOST_FETCHES = 2
 
 /**

@@ -136,7 +136,7 @@ function followCoordinator(cluster: CoordinatorFinder, key: CoordinatorKey, limi
   return Object.fromEntries(steps) as Coordinator
 }
 
-type ReplaceModule = (path: string, make: (original: never) => unknown) => void
+export type ReplaceModule = (path: string, make: (original: never) => unknown) => void
 type Response = { readonly decode: unknown }
 type EosOptions<C> = { readonly cluster: C }
 
