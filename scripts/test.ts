@@ -12,6 +12,9 @@ function main(): number {
     console.log(`\n== suite ${suite}`)
     return runSuite(suite, vitestArgs)
   })
+  for (const failure of results.flatMap(({ suite, failures }) => failures.map(text => `${suite}: ${text}`))) {
+    console.log(`\nnot ok: ${failure}`)
+  }
   console.log(`\n${results.map(line).join('\n')}`)
   const sum = (key: 'passed' | 'failed' | 'skipped'): number =>
     results.reduce((total, result) => total + result[key], 0)

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { withSection } from '../../scripts/generated.ts'
 import { houseViolations, readSources, told } from '../../scripts/house.ts'
@@ -110,13 +111,31 @@ describe('the counts of a suite', () => {
   const report = { numPassedTests: 5, numFailedTests: 0, numPendingTests: 1, numTodoTests: 1, testResults: [] }
 
   it('come from the report', () => {
-    expect(countsOf(report, true)).toEqual({ passed: 5, failed: 0, skipped: 2 })
+    expect(countsOf(report, true)).toEqual({ passed: 5, failed: 0, skipped: 2, failures: [] })
   })
 
   it('hold a failure for a file that did not load, for an error outside of a test and for a missing report', () => {
-    const broken = { status: 'failed', assertionResults: [] }
+    const broken = { name: resolve('test/unit/x.test.ts'), status: 'failed', assertionResults: [] }
     expect(countsOf({ ...report, testResults: [broken, broken] }, false).failed).toBe(2)
     expect(countsOf(report, false).failed).toBe(1)
     expect(countsOf(null, false).failed).toBe(1)
+  })
+
+  it('name each failure with what it said', () => {
+    const name = resolve('test/unit/x.test.ts')
+    const passed = { fullName: 'a good one', status: 'passed', failureMessages: [] }
+    const failed = {
+      fullName: 'a bad one',
+      status: 'failed',
+      failureMessages: ['\u001b[31mno\u001b[39m\n  at x', 'e'.repeat(900)],
+    }
+    const testResults = [
+      { name, status: 'failed', message: '', assertionResults: [passed, failed] },
+      { name, status: 'failed', message: 'no such import', assertionResults: [] },
+    ]
+    expect(countsOf({ ...report, numFailedTests: 1, testResults }, false).failures).toEqual([
+      expect.stringMatching(/^test\/unit\/x\.test\.ts > a bad one\n {2}no\n {4}at x\n {2}e{700,800} …$/),
+      'test/unit/x.test.ts\n  no such import',
+    ])
   })
 })
