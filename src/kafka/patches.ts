@@ -104,18 +104,40 @@ export function scheduleCheckPendingRequests(this: RequestQueue): void {
   )
 }
 
-type OpenSocket = (options: { readonly onData: (chunk: Buffer) => void }) => Pick<Socket, 'writableEnded'>
+type SocketEvents = {
+  readonly onConnect: () => void
+  readonly onData: (chunk: Buffer) => void
+  readonly onEnd: () => void
+  readonly onError: (error: Error) => void
+}
+type OpenSocket = (options: SocketEvents) => Pick<Socket, 'writableEnded'>
 
 /**
  * kafkajs ends a connection by closing its own half and may then connect anew, while the broker still answers on the old
- * one: nobody waits for that any more, and it would be taken for the beginning of the new connection's first response.
+ * one: nobody waits for that any more, and it would be taken for the beginning of the new connection's first response. Nor
+ * is the old one's end, or its failure, that of the new one.
  */
-export function dropLateBytes(open: OpenSocket): OpenSocket {
+export function dropLateEvents(open: OpenSocket): OpenSocket {
   return options => {
-    const onData = (chunk: Buffer) => {
-      if (!socket.writableEnded) options.onData(chunk)
-    }
-    const socket = open({ ...options, onData })
+    let wasOpen = false
+    // Who waits for a connection has to hear that it failed, also if it was ended meanwhile.
+    const isOver = () => wasOpen && socket.writableEnded
+    const socket = open({
+      ...options,
+      onConnect() {
+        wasOpen = true
+        options.onConnect()
+      },
+      onData(chunk) {
+        if (!isOver()) options.onData(chunk)
+      },
+      onEnd() {
+        if (!isOver()) options.onEnd()
+      },
+      onError(error) {
+        if (!isOver()) options.onError(error)
+      },
+    })
     return socket
   }
 }
@@ -282,7 +304,7 @@ function mend(): typeof import('kafkajs') {
     replaceModule('kafkajs/src/consumer/batch.js', () => FetchedBatch)
     mendFetch(replaceModule)
     replaceModule('kafkajs/src/consumer/runner.js', fetchByHook)
-    replaceModule('kafkajs/src/network/socket.js', dropLateBytes)
+    replaceModule('kafkajs/src/network/socket.js', dropLateEvents)
     mendConnectionPool(replaceModule)
     const connection = load('kafkajs/src/network/connection.js') as { prototype: { processData: unknown } }
     connection.prototype.processData = processData

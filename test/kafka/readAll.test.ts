@@ -25,6 +25,9 @@ afterAll(async () => {
   await broker?.stop()
 })
 
+/** Of today: a topic forgets what is older than its retention. */
+const SENT_AT = Date.now()
+
 /** Two partitions of three batches, each of one record. */
 async function createTopic(): Promise<string> {
   const topic = `read-${++serial}`
@@ -42,7 +45,7 @@ async function createTopic(): Promise<string> {
 const message = (partition: number, offset: number) => ({
   key: offset === 1 ? null : `k${partition}`,
   value: offset === 2 ? null : `v${partition}-${offset}`,
-  timestamp: 1_000 + offset,
+  timestamp: SENT_AT + offset,
   headers: [['a', `${offset}`] as const, ['a', null] as const, ['ü', Buffer.from([0xff])] as const],
 })
 

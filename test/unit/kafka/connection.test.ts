@@ -115,14 +115,18 @@ describe('a connection', () => {
     expect((await ask(connection)).toString()).toBe('x'.repeat(1_000))
   })
 
-  it('takes nothing that comes on the one before, whose other half is open still', async () => {
+  it.each([
+    // Half of an answer that nobody waits for.
+    { what: 'what comes', does: (old: Socket) => void old.write(response(7, 8, 'b').subarray(0, 8)) },
+    { what: 'the end', does: (old: Socket) => void old.end() },
+    { what: 'the failure', does: (old: Socket) => void old.resetAndDestroy() },
+  ])('takes not for its own $what of the one before, whose other half is open still', async ({ does }) => {
     const sockets: Socket[] = []
     const answer = (id: number, socket: Socket) => {
       if (!sockets.includes(socket)) sockets.push(socket)
       const [old] = sockets
       if (socket === old || old === undefined) return socket.write(response(id, 3, 'a'))
-      // Half of an answer that nobody waits for.
-      old.write(response(id, 8, 'b').subarray(0, 8))
+      does(old)
       return setTimeout(() => socket.write(response(id, 3, 'c')), 50)
     }
     const [connection] = (await connected(1, answer, { allowHalfOpen: true })) as [Connection]
@@ -132,6 +136,15 @@ describe('a connection', () => {
     expect((await ask(connection)).toString()).toBe('ccc')
     expect(sockets).toHaveLength(2)
     for (const socket of sockets) socket.destroy()
+  })
+
+  it('that ends before it is there says so', async () => {
+    const socketFactory: ISocketFactory = options => {
+      const socket = connectSocket({ ...options, port: 1 })
+      socket.end()
+      return socket
+    }
+    await expect(connected(1, () => {}, { socketFactory })).rejects.toMatchObject({ name: 'KafkaJSConnectionError' })
   })
 
   it('to something that is no broker ends with a reason', async () => {
