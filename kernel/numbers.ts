@@ -55,7 +55,7 @@ export function varlongOf(number: usize, end: usize): i64 {
   return varlong()
 }
 
-export function varlong(): i64 {
+function varlong(): i64 {
   let byte: u64 = load<u8>(at++)
   let value: u64 = byte & 0x7f
   for (let shift: u64 = 7; byte >= 0x80 && shift < 70; shift += 7) {

@@ -1,7 +1,7 @@
 import { optionalBits } from './codes.ts'
 import { DEFAULT_MAX_DEPTH } from './fields.ts'
 import { NO_IPV4 } from './ip.ts'
-import { KERNEL, KERNEL_BYTES, LAYOUT } from './kernel.ts'
+import { areInKernel, KERNEL, KERNEL_BYTES, LAYOUT } from './kernel.ts'
 import { type LoginEvent, MEMBER_WIDTH } from './loginEvent.ts'
 import type { EventRules } from './parse.ts'
 import { setSlot, type TermField, termOfField, UNKNOWN_TERMS } from './textSlots.ts'
@@ -102,7 +102,7 @@ export class EventSlice {
    * @returns where the records end that it took; `start` when not even the first fits
    */
   take(bytes: Uint8Array, start: number, end: number, count: number, base: SliceBase): number {
-    const isHere = bytes.buffer === KERNEL_BYTES.buffer
+    const isHere = areInKernel(bytes)
     const from = isHere ? bytes.byteOffset + start : INPUT
     const length = isHere ? end - start : Math.min(end - start, INPUT_BYTES)
     if (!isHere) KERNEL_BYTES.set(bytes.subarray(start, start + length), INPUT)

@@ -230,17 +230,20 @@ export class FetchLoop implements FetchManager {
     })) as FetchResponse
     const times = { askedMs, cameMs: Date.now() }
     const body = new LentBody()
-    for (const { topicName, partitions } of responses) {
-      for (const data of partitions) {
-        body.lends(data.messages.response)
-        const asked = byLane.get(lanes.laneOf(topicName, data.partition) ?? -1)
-        if (asked === undefined) continue
-        const batch = new FetchedBatch(topicName, asked.from, data)
-        batch.times = times
-        flow.arrived(asked.stream, batch, body)
+    try {
+      for (const { topicName, partitions } of responses) {
+        for (const data of partitions) {
+          body.lends(data.messages.response)
+          const asked = byLane.get(lanes.laneOf(topicName, data.partition) ?? -1)
+          if (asked === undefined) continue
+          const batch = new FetchedBatch(topicName, asked.from, data)
+          batch.times = times
+          flow.arrived(asked.stream, batch, body)
+        }
       }
+    } finally {
+      body.letGo()
     }
-    body.letGo()
   }
 
   async #give(): Promise<void> {

@@ -1,5 +1,5 @@
 import { crc32c } from '@node-rs/crc32'
-import { KERNEL, KERNEL_BYTES, LAYOUT } from '../../events/kernel.ts'
+import { areInKernel, KERNEL, KERNEL_BYTES, LAYOUT } from '../../events/kernel.ts'
 
 const { INPUT, INPUT_BYTES, FOLD_BYTES } = LAYOUT
 const PIECE_BYTES = INPUT_BYTES
@@ -26,7 +26,7 @@ export function checksumOf(bytes: Buffer, start: number, end: number): number {
   for (let i = 0; i < 4; i++) KERNEL_BYTES[INPUT + padding + i]! ^= 0xff
   KERNEL.beginFold()
   KERNEL.fold(INPUT, HEAD_BYTES)
-  const isHere = bytes.buffer === KERNEL_BYTES.buffer
+  const isHere = areInKernel(bytes)
   for (let at = first; at < end - FOLD_BYTES; ) {
     const length = Math.min(PIECE_BYTES, end - FOLD_BYTES - at)
     if (!isHere) KERNEL_BYTES.set(bytes.subarray(at, at + length), INPUT)

@@ -1,6 +1,6 @@
 import { invariant } from '../../errors.ts'
 import type { EventSlice } from '../../events/eventSlice.ts'
-import { KERNEL, KERNEL_BYTES } from '../../events/kernel.ts'
+import { areInKernel, KERNEL } from '../../events/kernel.ts'
 import type { FetchTimes, RecordBatch, RecordHeader } from '../../tasks/recordBatch.ts'
 
 /**
@@ -74,7 +74,7 @@ function readLongVarlong(bytes: Buffer, start: number): number {
  * them then needs no checks.
  */
 export function areRecords({ bytes, start, end, count }: RecordBlock, lastDelta: number): boolean {
-  if (bytes.buffer === KERNEL_BYTES.buffer) {
+  if (areInKernel(bytes)) {
     const { byteOffset } = bytes
     return KERNEL.areRecords(byteOffset + start, byteOffset + end, count, lastDelta) === 1
   }
