@@ -31,16 +31,18 @@ const CONSUMER_RETRIES = 6
 export function createConsumer(options: ConsumerOptions, assigner: StickyAssigner): Consumer {
   const { kafka, groupId, settings, maxRecordsPerSecond = 0 } = options
   const limit = maxRecordsPerSecond === 0 ? PARTITION_FETCH_BYTES : maxRecordsPerSecond * LEAST_EVENT_BYTES
+  const partitionBytes = Math.min(PARTITION_FETCH_BYTES, limit)
   return kafka.consumer({
     groupId,
     partitionAssigners: [assigner.create],
     sessionTimeout: settings.sessionTimeoutMs,
     rebalanceTimeout: Math.max(2 * settings.sessionTimeoutMs, 10_000),
     heartbeatInterval: Math.floor(settings.sessionTimeoutMs / 5),
-    minBytes: FETCH_LEAST_BYTES,
+    // What one partition may bring is waited for no longer: a limit on records is not to become a lower one.
+    minBytes: Math.min(FETCH_LEAST_BYTES, partitionBytes),
     maxWaitTimeInMs: FETCH_WAIT_MS,
     maxBytes: FETCH_BYTES,
-    maxBytesPerPartition: Math.min(PARTITION_FETCH_BYTES, limit),
+    maxBytesPerPartition: partitionBytes,
     metadataMaxAge: METADATA_AGE_MS,
     allowAutoTopicCreation: false,
     retry: { retries: CONSUMER_RETRIES },
