@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { redrivesTopic, withAdmin } from '../../src/kafka/topics.ts'
+import { redrivesTopic } from '../../src/kafka/topics.ts'
 import { type DlqBench, dlq, startDlqBench, USER } from './dlqSupport.ts'
+import { replaceTopicConfig } from './support/topicConfig.ts'
 
 let bench: DlqBench
 
@@ -100,18 +101,7 @@ test('topics that are missing or would forget are refused with the remedy', asyn
     expect(told).toMatchObject({ code: 3, stderr: expect.stringContaining("run 'tidemark topics' to create it") })
   }
   const stream = await bench.streamWith(letter => [letter(0)])
-  await withAdmin(stream.kafka, admin =>
-    admin.alterConfigs({
-      validateOnly: false,
-      resources: [
-        {
-          type: 2,
-          name: redrivesTopic(stream.settings),
-          configEntries: [{ name: 'cleanup.policy', value: 'delete' }],
-        },
-      ],
-    }),
-  )
+  await replaceTopicConfig(stream.kafka, redrivesTopic(stream.settings), { 'cleanup.policy': 'delete' })
   const told = await dlq(stream, 'redrive', '--all')
   expect(told).toMatchObject({ code: 3, stderr: expect.stringContaining('cleanup.policy=compact') })
   expect(await dlq(stream, 'list', '--partition', '3')).toMatchObject({

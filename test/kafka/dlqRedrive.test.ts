@@ -198,7 +198,7 @@ test('letters of a dead-letter topic that was made anew are not taken for those 
   expect((await dlq(stream, 'redrive', '--all')).code).toBe(0)
   const topic = stream.settings.topics.deadLetters
   await withAdmin(stream.kafka, admin => admin.deleteTopics({ topics: [topic] }))
-  await expect.poll(() => bench.reader.partitionCount(topic)).toBeNull()
+  await expect.poll(() => bench.reader.partitionCount(topic), { timeout: 10_000 }).toBeNull()
   await expect
     .poll(() => ensureTopics(stream.kafka, stream.settings), { timeout: 10_000 })
     .toMatchObject({ created: [topic] })

@@ -4,7 +4,7 @@ import { recountTopic } from '../../../src/dev/demo/resultFeed.ts'
 import { createBatchSender } from '../../../src/kafka/batchSender.ts'
 import { createKafka } from '../../../src/kafka/client.ts'
 import { lastHeader } from '../../../src/kafka/readAll.ts'
-import { withAdmin } from '../../../src/kafka/topics.ts'
+import { replaceTopicConfig } from '../support/topicConfig.ts'
 import { type Pipeline, withPipeline } from './support/pipeline.ts'
 import { scenarioFile } from './support/scenarios.ts'
 
@@ -73,10 +73,7 @@ async function send({ settings, env }: Pipeline, values: readonly Odd[]): Promis
 
 async function raiseLimit({ settings }: Pipeline, bytes: number): Promise<void> {
   const kafka = createKafka(settings.kafka, () => {})
-  const configEntries = [{ name: 'max.message.bytes', value: String(bytes) }]
-  await withAdmin(kafka, admin =>
-    admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: settings.topics.source, configEntries }] }),
-  )
+  await replaceTopicConfig(kafka, settings.topics.source, { 'max.message.bytes': String(bytes) })
 }
 
 /** How many records the two topics hold that readers see. */

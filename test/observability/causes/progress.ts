@@ -2,15 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { lanesOfTopics } from '../../../src/kafka/lanes.ts'
 import { createMembership } from '../../../src/kafka/membership.ts'
 import { groupName, partialsTopic } from '../../../src/kafka/names.ts'
-import { topicPlan, withAdmin } from '../../../src/kafka/topics.ts'
+import { topicPlan } from '../../../src/kafka/topics.ts'
 import { levelsOf } from '../../../src/windows/levels.ts'
 import { batchesOnDisk, damageBatch } from '../../kafka/damage.ts'
+import { replaceTopicConfig } from '../../kafka/support/topicConfig.ts'
 import type { Labels, Scene } from '../support/scene.ts'
 import type { Cause } from './cause.ts'
 
 const MEMBER_PAUSE_MS = 100
-/** What Kafka's protocol calls a topic where settings are changed. */
-const TOPIC_RESOURCE = 2
 
 /** What keeps numbers from going on. */
 export const PROGRESS: readonly Cause[] = [
@@ -164,13 +163,7 @@ async function limitResults(scene: Scene, added: Labels): Promise<void> {
   const { settings } = scene.pipeline
   const name = scene.pipeline.topic('results')
   const planned = topicPlan(settings).find(topic => topic.name === name)?.config ?? {}
-  const configEntries = Object.entries({ ...planned, ...added }).map(([key, value]) => ({
-    name: key,
-    value: String(value),
-  }))
-  await withAdmin(scene.kafka, admin =>
-    admin.alterConfigs({ validateOnly: false, resources: [{ type: TOPIC_RESOURCE, name, configEntries }] }),
-  )
+  await replaceTopicConfig(scene.kafka, name, { ...planned, ...added })
 }
 
 function flipLastByte(bytes: Buffer): void {
