@@ -15,7 +15,7 @@ export function createIsoText(): (timeMs: number) => string {
       minutes.set(minute, prefix)
     }
     const ms = timeMs - minute * MINUTE_MS
-    return `${prefix}${TWO_DIGITS[Math.floor(ms / 1000)]}.${THREE_DIGITS[ms % 1000]}Z`
+    return `${prefix}${TWO_DIGITS[Math.floor(ms / 1000)]}.${THREE_DIGITS[Math.floor(ms % 1000)]}Z`
   }
 }
 
