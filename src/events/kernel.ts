@@ -110,15 +110,15 @@ export const LAYOUT = {
 export const KERNEL = instantiate()
 /** All of its memory, which does not grow. */
 export const KERNEL_BYTES = new Uint8Array(KERNEL.memory.buffer)
+/** Room in it for large responses. */
+export const KERNEL_BODIES: readonly Buffer[] = Array.from({ length: LAYOUT.BODY_COUNT }, (_, i) =>
+  Buffer.from(KERNEL.memory.buffer, LAYOUT.BODIES + i * LAYOUT.BODY_BYTES, LAYOUT.BODY_BYTES),
+)
 
 /** Whether bytes lie in the kernel's memory: then it reads them where they are, at their `byteOffset`. */
 export function areInKernel(bytes: Uint8Array): boolean {
   return bytes.buffer === KERNEL_BYTES.buffer
 }
-/** Room in it for large responses. */
-export const KERNEL_BODIES: readonly Buffer[] = Array.from({ length: LAYOUT.BODY_COUNT }, (_, i) =>
-  Buffer.from(KERNEL.memory.buffer, LAYOUT.BODIES + i * LAYOUT.BODY_BYTES, LAYOUT.BODY_BYTES),
-)
 
 function instantiate(): Exports {
   const module = new WebAssembly.Module(Uint8Array.from(atob(KERNEL_BASE64), each => each.charCodeAt(0)))

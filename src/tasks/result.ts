@@ -4,7 +4,6 @@ import { summarize } from '../aggregate/userSummary.ts'
 import { OPTIONAL_FIELDS } from '../events/codes.ts'
 import { UNKNOWN } from '../events/fields.ts'
 import { DAY_PARTS, dayPartOf } from '../events/hours.ts'
-import { createIsoText } from '../events/isoText.ts'
 import {
   type Counts,
   type Coverage,
@@ -17,10 +16,8 @@ import {
 } from '../results/result.ts'
 import { gapTouches } from '../windows/gaps.ts'
 import { endMsOf, type Level, startMsOf } from '../windows/levels.ts'
+import { isoTime } from '../windows/windows.ts'
 import type { Covered, SourceGap } from './messages.ts'
-
-/** A result tells the clock of each source. */
-const isoText = createIsoText()
 
 export type ResultInput = {
   readonly generation: number
@@ -85,7 +82,7 @@ export function buildResult(input: ResultInput): Result {
   const { level, index } = input
   const { isWhole, ...counts } = input.counts
   const endMs = endMsOf(level, index)
-  const [start, end] = [isoText(startMsOf(level, index)), isoText(endMs)]
+  const [start, end] = [isoTime(startMsOf(level, index)), isoTime(endMs)]
   const gaps = input.gaps.filter(gap => gapTouches(gap, startMsOf(level, index), endMs, input.latenessMs))
   const coverage = coverageOf(input.coverage, gaps)
   const vouched = Object.values(coverage).every(entry => entry.gaps === undefined)
@@ -96,7 +93,7 @@ export function buildResult(input: ResultInput): Result {
     status: input.status,
     revision: input.revision,
     exact: vouched && isWhole,
-    current_time: isoText(input.now),
+    current_time: isoTime(input.now),
     time_window: `${start}/${end}`,
     ...counts,
     stream_totals: input.totals,
@@ -133,7 +130,7 @@ function coverageOf(covered: readonly Covered[], gaps: readonly SourceGap[]): Re
   const entries: Record<string, Coverage> = {}
   for (const { p, from, clockAtFrom, through, twice } of [...silent, ...covered].sort((a, b) => a.p - b.p)) {
     const lost = gaps.filter(gap => gap.p === p).map(gap => [gap.from, gap.to] as const)
-    const entry = { from, clock_at_from: isoText(clockAtFrom), through }
+    const entry = { from, clock_at_from: isoTime(clockAtFrom), through }
     entries[p] = lost.length + twice.length === 0 ? entry : { ...entry, gaps: [...lost, ...twice] }
   }
   return entries

@@ -1,3 +1,5 @@
+import { createIsoText } from '../events/isoText.ts'
+
 /**
  * Window arithmetic. A window is named by its index: window i of size s holds event times [i*s, (i+1)*s), epoch
  * milliseconds. Indexes order windows and choose partitions; keys are for people and topics.
@@ -39,7 +41,5 @@ export function windowKey(index: number, sizeMs: number): string {
   return `${windowSizeText(sizeMs)}/${isoTime(index * sizeMs)}`
 }
 
-/** Epoch milliseconds as ISO 8601 in UTC. */
-export function isoTime(timeMs: number): string {
-  return new Date(timeMs).toISOString()
-}
+/** Epoch milliseconds as ISO 8601 in UTC. A result tells many: the clock of each source, and its window's times. */
+export const isoTime: (timeMs: number) => string = createIsoText()
