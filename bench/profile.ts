@@ -16,6 +16,8 @@ type CpuProfile = {
   readonly timeDeltas: readonly number[]
 }
 
+/** Of the names that Node gives profiles: process, thread and number stand at the end. */
+const MAIN_THREAD = /\.0\.\d+\.cpuprofile$/
 const TOP_FUNCTIONS = 20
 const IDLE = '(idle)'
 
@@ -32,7 +34,7 @@ async function profileOf(bench: Bench, work: Work): Promise<Figure[]> {
   const folder = await folderFor(bench, work)
   try {
     const { countingUs } = await drain(bench.lab, source, { work, delivery: 'exactly-once', profileFolder: folder })
-    const [name] = await readdir(folder)
+    const name = (await readdir(folder)).find(each => MAIN_THREAD.test(each))
     if (name === undefined) throw new Error(`the aggregator left no profile in ${folder}`)
     const profile = JSON.parse(await readFile(join(folder, name), 'utf8')) as CpuProfile
     return profileFigures(work, profile, events, countingUs)

@@ -76,8 +76,12 @@ export const SLOT_COUNTS_BYTES: usize = 0x1010
 export const FOLDED: usize = 0x79000
 export const FOLD_BYTES: usize = 0xd10
 
+/** For the thread that has the sockets, as FOLDED and INPUT are for who counts. */
+export const THREAD_FOLDED: usize = 0x90000
+export const THREAD_INPUT: usize = 0xa2000
+
 /** What large responses are read into: records in them are read where they are. Behind them whoever reads a word has room. */
-export const BODIES: usize = 0x90000
+export const BODIES: usize = 0xc0000
 export const BODY_BYTES: usize = 0x210000
 export const BODY_COUNT: i32 = 8
 

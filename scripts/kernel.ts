@@ -3,12 +3,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { KERNEL_PAGES } from '../src/events/kernelLayout.ts'
 
 /** What `npm run kernel` writes; committed, so that nobody who installs or runs Tidemark needs the compiler. */
 export const KERNEL_MODULE = 'src/events/kernelModule.ts'
 
-/** Its memory, by 64 KiB: nine of tables, rows, counts and what is folded, eight bodies of 33 each, and one behind them. */
-const PAGES = '274'
 const OPTIONS = [
   '-O3',
   '--converge',
@@ -18,9 +17,13 @@ const OPTIONS = [
   '--runtime',
   'stub',
   '--initialMemory',
-  PAGES,
+  String(KERNEL_PAGES),
+  '--importMemory',
+  '--sharedMemory',
+  '--enable',
+  'threads',
   '--maximumMemory',
-  PAGES,
+  String(KERNEL_PAGES),
 ]
 
 /**

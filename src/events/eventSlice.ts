@@ -1,7 +1,8 @@
 import { optionalBits } from './codes.ts'
 import { DEFAULT_MAX_DEPTH } from './fields.ts'
 import { NO_IPV4 } from './ip.ts'
-import { areInKernel, KERNEL, KERNEL_BYTES, LAYOUT } from './kernel.ts'
+import { areInKernel, KERNEL, KERNEL_BYTES } from './kernel.ts'
+import { LAYOUT } from './kernelLayout.ts'
 import { type LoginEvent, MEMBER_WIDTH } from './loginEvent.ts'
 import type { EventRules } from './parse.ts'
 import { setSlot, type TermField, termOfField, UNKNOWN_TERMS } from './textSlots.ts'
@@ -16,8 +17,8 @@ export type SliceBase = {
 }
 
 const { ROWS, ROW_BYTES, MEMBERS, MEMBERS_BYTES, INPUT, INPUT_BYTES, READ, UNKNOWN_TEXT } = LAYOUT
-const INTS = new Int32Array(KERNEL.memory.buffer)
-const FLOATS = new Float64Array(KERNEL.memory.buffer)
+const INTS = new Int32Array(KERNEL_BYTES.buffer)
+const FLOATS = new Float64Array(KERNEL_BYTES.buffer)
 /** A row begins at a multiple of these. */
 const ROW_INTS = ROW_BYTES / 4
 const ROWS_AT = ROWS / 4

@@ -1,5 +1,5 @@
 import { DEVICES, LOCALES, UNKNOWN_DEVICE, UNKNOWN_LOCALE, UNKNOWN_VERSION, VERSIONS } from './fieldTerms.ts'
-import { LAYOUT } from './kernel.ts'
+import { LAYOUT } from './kernelLayout.ts'
 import type { Term } from './term.ts'
 
 /** What the fields of events count among, by their numbers: device type, locale, version. */

@@ -1,11 +1,12 @@
 import { OPTIONAL_FIELDS } from './codes.ts'
-import { KERNEL, LAYOUT } from './kernel.ts'
+import { KERNEL_BYTES } from './kernel.ts'
+import { LAYOUT } from './kernelLayout.ts'
 import type { TermCounter } from './term.ts'
 import { type TermField, termOfField } from './textSlots.ts'
 
 const { RUNS, RUN_BYTES, MOST_ROWS, MOST_WINDOWS } = LAYOUT
-const INTS = new Int32Array(KERNEL.memory.buffer)
-const FLOATS = new Float64Array(KERNEL.memory.buffer)
+const INTS = new Int32Array(KERNEL_BYTES.buffer)
+const FLOATS = new Float64Array(KERNEL_BYTES.buffer)
 const FIELDS: readonly TermField[] = [0, 1, 2]
 /** Sets of optional fields. */
 const MISSING_SETS = 1 << OPTIONAL_FIELDS.length
@@ -32,9 +33,9 @@ export class WindowRun {
 
   constructor(number: number) {
     const start = RUNS + number * RUN_BYTES
-    const floats = (offset: number) => new Float64Array(KERNEL.memory.buffer, start + offset, MOST_ROWS)
+    const floats = (offset: number) => new Float64Array(KERNEL_BYTES.buffer, start + offset, MOST_ROWS)
     this.#at = start / 4
-    this.addresses = new Int32Array(KERNEL.memory.buffer, start + LAYOUT.RUN_ADDRESSES, MOST_ROWS)
+    this.addresses = new Int32Array(KERNEL_BYTES.buffer, start + LAYOUT.RUN_ADDRESSES, MOST_ROWS)
     this.logins = {
       users: floats(LAYOUT.LOGIN_USERS),
       times: floats(LAYOUT.LOGIN_TIMES),

@@ -3,7 +3,7 @@ import type { Cluster } from 'kafkajs'
 import type { FetchFlow, Stream, Taken } from './fetchFlow.ts'
 import type { Lanes } from './lanes.ts'
 import type { ConsumerGroup, FetchManager } from './patches.ts'
-import { bodies } from './wire/bodyPool.ts'
+import { bodies } from './wire/bodies.ts'
 import { wholeBatchBytes } from './wire/cutOff.ts'
 import { FetchedBatch, type FetchedPartition } from './wire/fetchedBatch.ts'
 

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type { ReplaceModule } from './producerPatches.ts'
-import { bodies } from './wire/bodyPool.ts'
+import { bodies } from './wire/bodies.ts'
 import { FetchedBytes } from './wire/fetchedBatch.ts'
 
 /** The mends of kafkajs's fetches, in the terms of patches.ts. */

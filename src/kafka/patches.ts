@@ -6,7 +6,7 @@ import { FETCH_KEY, mendConnectionPool, mendFetch } from './fetchPatches.ts'
 import { mendProducer } from './producerPatches.ts'
 import { readerOf } from './sockets.ts'
 import { kafkaWatch } from './watch.ts'
-import { bodies } from './wire/bodyPool.ts'
+import { bodies } from './wire/bodies.ts'
 import { FetchedBatch } from './wire/fetchedBatch.ts'
 import { noResponse } from './wire/responseReader.ts'
 

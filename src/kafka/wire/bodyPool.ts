@@ -1,7 +1,9 @@
-import { KERNEL_BODIES } from '../../events/kernel.ts'
+import { NO_PLACE, type Places } from './places.ts'
 
 /** Memory for less is cheap to make. */
 const LEAST_BYTES = 64 * 1024
+/** A place costs nothing, but there are few. Less is copied soon. */
+const LEAST_PLACED_BYTES = 4 * 1024
 /** For less no body is made, only one that is free is taken: it would be larger by far than what it is for. */
 const LEAST_NEW_BYTES = 1024 * 1024
 /** What a fetch of 2 MiB comes to, with room for what a response says beside its records. */
@@ -19,14 +21,10 @@ const MOST_FREE = 6
 export class BodyPool {
   readonly #free: ArrayBuffer[] = []
   readonly #lent = new WeakSet<ArrayBufferLike>()
-  readonly #places: readonly Buffer[]
-  /** The one given back last is taken first: it is the likeliest to stand in a cache. */
-  readonly #freePlaces: Buffer[]
+  readonly #places: Places | null
 
-  /** @param places parts of memory of which all bytes may be used, of the same size */
-  constructor(places: readonly Buffer[] = []) {
+  constructor(places: Places | null = null) {
     this.#places = places
-    this.#freePlaces = places.toReversed()
   }
 
   /** As many bytes, of any content. */
@@ -41,8 +39,9 @@ export class BodyPool {
 
   /** As `take`, but at a place if one is free that is large enough, and the bytes are many: whoever takes it gives it back. */
   takePlace(size: number): Buffer {
-    const isFree = size >= LEAST_BYTES && size <= (this.#freePlaces.at(-1)?.length ?? 0)
-    return isFree ? (this.#freePlaces.pop() as Buffer).subarray(0, size) : this.take(size)
+    const places = this.#places
+    const place = places === null || size < LEAST_PLACED_BYTES || size > places.size ? NO_PLACE : places.take()
+    return places === null || place === NO_PLACE ? this.take(size) : places.bytes(place, size)
   }
 
   /**
@@ -51,9 +50,9 @@ export class BodyPool {
    * @param part of a body that was taken, not empty; any other is left alone
    */
   giveBack(part: Uint8Array): void {
-    const place = this.#placeOf(part)
-    if (place !== undefined) {
-      if (!this.#freePlaces.includes(place)) this.#freePlaces.push(place)
+    const place = this.placeOf(part)
+    if (place !== NO_PLACE) {
+      this.#places?.giveBack(place)
       return
     }
     const memory = part.buffer
@@ -63,18 +62,14 @@ export class BodyPool {
 
   /** The same bytes, good for as long as somebody holds them: copied if they are at a place, which is given back. */
   keep(body: Buffer): Buffer {
-    if (this.#placeOf(body) === undefined) return body
+    if (this.placeOf(body) === NO_PLACE) return body
     const kept = Buffer.from(body)
     this.giveBack(body)
     return kept
   }
 
-  #placeOf({ buffer, byteOffset }: Uint8Array): Buffer | undefined {
-    return this.#places.find(place => {
-      return place.buffer === buffer && byteOffset >= place.byteOffset && byteOffset < place.byteOffset + place.length
-    })
+  /** Which place they lie at; NO_PLACE for none. */
+  placeOf(part: Uint8Array): number {
+    return this.#places?.placeOf(part) ?? NO_PLACE
   }
 }
-
-/** Of all connections of this process. Records at a place are counted where they are. */
-export const bodies: BodyPool = new BodyPool(KERNEL_BODIES)

@@ -1,4 +1,4 @@
-import { LENGTH_AT, LOG_OVERHEAD } from './recordBatches.ts'
+import { LENGTH_AT, LOG_OVERHEAD } from './batchHeader.ts'
 
 /**
  * How large the record batch is that was cut off at the end of a fetch, by its header alone: nothing is checked, so it may be

@@ -1,8 +1,8 @@
 import { crc32c } from '@node-rs/crc32'
 import type { RecordHeader } from '../../tasks/recordBatch.ts'
+import { ATTRIBUTES_AT, CRC_AT, LENGTH_AT, LOG_OVERHEAD, RECORDS_AT, TRANSACTIONAL } from './batchHeader.ts'
 import { codecName, compress } from './codecs.ts'
 import { PackedSlice } from './packedSlice.ts'
-import { ATTRIBUTES_AT, CRC_AT, LENGTH_AT, LOG_OVERHEAD, RECORDS_AT, TRANSACTIONAL } from './recordBatches.ts'
 import { varintBytes, Writer } from './writer.ts'
 
 /** A record to be written. */

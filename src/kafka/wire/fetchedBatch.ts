@@ -1,8 +1,9 @@
 import { invariant } from '../../errors.ts'
 import type { CorruptBatch } from '../../runtime/ports.ts'
 import type { FetchTimes, RecordBatch } from '../../tasks/recordBatch.ts'
+import { claimedEnd } from './batchHeader.ts'
 import { type DecodeBlock, DecodedRecords } from './decodedRecords.ts'
-import { type AbortedTransaction, claimedEnd, type FetchedRecords, readRecordBatches } from './recordBatches.ts'
+import { type AbortedTransaction, type FetchedRecords, readRecordBatches } from './recordBatches.ts'
 import { WireRecords } from './records.ts'
 
 /** Stands where kafkajs has an array of decoded messages: it only hands it on. */

@@ -1,32 +1,24 @@
 import type { CorruptBatch } from '../../runtime/ports.ts'
-import { checksumOf } from './checksum.ts'
+import {
+  ATTRIBUTES_AT,
+  BASE_TIMESTAMP_AT,
+  type BatchHeader,
+  CODEC_MASK,
+  CONTROL,
+  COUNT_AT,
+  CRC_AT,
+  HEAD_BYTES,
+  int64,
+  LOG_APPEND_TIME,
+  MAX_TIMESTAMP_AT,
+  RECORDS_AT,
+  readHeader,
+  TRANSACTIONAL,
+} from './batchHeader.ts'
+import { checksums, places } from './bodies.ts'
 import { codecName, decompress } from './codecs.ts'
 import { areRecords, type RecordBlock, WireRecords } from './records.ts'
 
-/**
- * A record batch of version 2 (all numbers big-endian): base offset i64, length i32 (of what follows), leader epoch i32,
- * magic i8, CRC-32C u32 (of what follows), attributes i16, last offset delta i32, base timestamp i64, max timestamp i64,
- * producer id i64, producer epoch i16, base sequence i32, record count i32, records.
- */
-export const LENGTH_AT = 8
-export const MAGIC_AT = 16
-export const CRC_AT = 17
-export const ATTRIBUTES_AT = 21
-const LAST_OFFSET_DELTA_AT = 23
-const BASE_TIMESTAMP_AT = 27
-const MAX_TIMESTAMP_AT = 35
-const PRODUCER_ID_AT = 43
-const COUNT_AT = 57
-export const RECORDS_AT = 61
-
-export const LOG_OVERHEAD = 12
-/** All formats have these first bytes in common: up to the one that tells the format. */
-const HEAD_BYTES = 17
-const MAGIC = 2
-const CODEC_MASK = 0x07
-const LOG_APPEND_TIME = 0x08
-export const TRANSACTIONAL = 0x10
-const CONTROL = 0x20
 /** A control record's key is its version and its type, both i16; type 0 ends a transaction as aborted. */
 const ABORT_TYPE = 0
 
@@ -109,21 +101,6 @@ export function readRecordBatches(
   }
 }
 
-/**
- * One past the last offset of the whole batches at the front, by their headers alone: nothing is checked, so it may be
- * wrong. Null when there is none.
- */
-export function claimedEnd(bytes: Buffer): number | null {
-  let end: number | null = null
-  for (let at = 0; at + RECORDS_AT <= bytes.length; ) {
-    const next = at + LOG_OVERHEAD + bytes.readInt32BE(at + LENGTH_AT)
-    if (bytes[at + MAGIC_AT] !== MAGIC || next < at + RECORDS_AT || next > bytes.length) break
-    end = int64(bytes, at) + bytes.readInt32BE(at + LAST_OFFSET_DELTA_AT) + 1
-    at = next
-  }
-  return end
-}
-
 type ReadBatch = { readonly header: BatchHeader; readonly block: RecordBlock }
 
 function nextOffsetOf(read: readonly ReadBatch[], fetchOffset: number): number {
@@ -145,37 +122,6 @@ function overlap(bytes: Buffer, read: ReadBatch[], second: BatchHeader, fetchOff
   return { from: before, to: second.baseOffset, reason, bytes: bytes.subarray(first.start, first.end) }
 }
 
-type BatchHeader = {
-  readonly start: number
-  readonly end: number
-  readonly baseOffset: number
-  readonly lastOffset: number
-  readonly attributes: number
-  readonly producerId: string
-}
-
-/** Null when the batch is cut off; a reason when its own length cannot be believed. */
-function readHeader(bytes: Buffer, start: number): BatchHeader | { readonly reason: string } | null {
-  const baseOffset = int64(bytes, start)
-  const length = bytes.readInt32BE(start + LENGTH_AT)
-  const end = start + LOG_OVERHEAD + length
-  const magic = bytes.readInt8(start + MAGIC_AT)
-  if (magic !== MAGIC)
-    return { reason: `format version ${magic}: only version 2 (of Kafka 0.11 and later) can be read` }
-  if (length < RECORDS_AT - LOG_OVERHEAD || !Number.isSafeInteger(baseOffset) || baseOffset < 0) {
-    return { reason: `a batch of ${length} bytes at offset ${baseOffset}` }
-  }
-  if (end > bytes.length) return null
-  return {
-    start,
-    end,
-    baseOffset,
-    lastOffset: baseOffset + Math.max(0, bytes.readInt32BE(start + LAST_OFFSET_DELTA_AT)),
-    attributes: bytes.readInt16BE(start + ATTRIBUTES_AT),
-    producerId: bytes.readBigInt64BE(start + PRODUCER_ID_AT).toString(),
-  }
-}
-
 /**
  * One past the last offset of a damaged batch, of which no field alone can be believed: where a sound batch follows, or
  * else what its count and its last delta agree on; -1 when they do not.
@@ -190,7 +136,7 @@ function endOf(bytes: Buffer, batch: BatchHeader): number {
 }
 
 function hasItsCrc(bytes: Buffer, { start, end }: BatchHeader): boolean {
-  return checksumOf(bytes, start + ATTRIBUTES_AT, end) === bytes.readUInt32BE(start + CRC_AT)
+  return checksums.of(bytes, start + ATTRIBUTES_AT, end) === bytes.readUInt32BE(start + CRC_AT)
 }
 
 const EMPTY: RecordBlock = {
@@ -207,7 +153,8 @@ const EMPTY: RecordBlock = {
 function readBlock(bytes: Buffer, batch: BatchHeader, rules: ReadRules): RecordBlock | string {
   const { start, end, baseOffset, attributes, lastOffset } = batch
   const { maxBatchBytes, highWatermark } = rules
-  if (!hasItsCrc(bytes, batch)) return 'its CRC-32C does not match'
+  const isSound = places.isSound(bytes, start)
+  if (!isSound && !hasItsCrc(bytes, batch)) return 'its CRC-32C does not match'
   if (highWatermark !== undefined && lastOffset >= highWatermark) {
     return `its offsets reach to ${lastOffset}, the log only to ${highWatermark - 1}`
   }
@@ -233,6 +180,7 @@ function readBlock(bytes: Buffer, batch: BatchHeader, rules: ReadRules): RecordB
     baseTimestamp: int64(bytes, start + BASE_TIMESTAMP_AT),
     appendTime: appendTime ? int64(bytes, start + MAX_TIMESTAMP_AT) : null,
   }
+  if (isSound && !packed) return block
   return areRecords(block, lastOffset - baseOffset) ? block : 'its records do not fit its length'
 }
 
@@ -264,8 +212,4 @@ function isAbortMarker(block: RecordBlock): boolean {
   const record = new WireRecords([block], block.count, 0, 0)
   if (!record.next() || record.keyEnd - record.keyStart < 4) return false
   return block.bytes.readInt16BE(record.keyStart + 2) === ABORT_TYPE
-}
-
-function int64(bytes: Buffer, at: number): number {
-  return bytes.readInt32BE(at) * 2 ** 32 + bytes.readUInt32BE(at + 4)
 }

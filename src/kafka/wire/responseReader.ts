@@ -1,4 +1,4 @@
-import { type BodyPool, bodies } from './bodyPool.ts'
+import type { BodyPool } from './bodyPool.ts'
 
 const LENGTH_BYTES = 4
 /** What a length alone makes us set aside; more only as it comes, for what says it may be no broker's. */
@@ -28,7 +28,7 @@ export class ResponseReader {
   #filled = 0
 
   /** @param usesPlaces whether large responses come to lie at places of the pool, for who is told of them to give back */
-  constructor(pool: BodyPool = bodies, usesPlaces = false) {
+  constructor(pool: BodyPool, usesPlaces = false) {
     this.#pool = pool
     this.#usesPlaces = usesPlaces
   }

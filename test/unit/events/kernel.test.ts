@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { compileKernel, KERNEL_MODULE } from '../../../scripts/kernel.ts'
 import { OPTIONAL_FIELDS } from '../../../src/events/codes.ts'
-import { KERNEL_BYTES, LAYOUT } from '../../../src/events/kernel.ts'
+import { KERNEL_BYTES } from '../../../src/events/kernel.ts'
+import { LAYOUT } from '../../../src/events/kernelLayout.ts'
 import { MEMBER_NAMES, MEMBER_WIDTH } from '../../../src/events/loginEvent.ts'
 
 const CONSTANT = /^export const ([A-Z0-9_]+): \w+ = (.+)$/gm
@@ -45,6 +46,8 @@ describe('the layout of the memory', () => {
       [at('INPUT'), at('INPUT_BYTES') + 64],
       [at('RUNS'), at('MOST_WINDOWS') * at('RUN_BYTES')],
       [at('FOLDED'), at('FOLD_BYTES') + at('INPUT_BYTES')],
+      [at('THREAD_FOLDED'), at('FOLD_BYTES') + at('INPUT_BYTES')],
+      [at('THREAD_INPUT'), at('INPUT_BYTES')],
       [at('BODIES'), at('BODY_COUNT') * at('BODY_BYTES') + 64],
     ] as [number, number][]
     for (const [i, [start, bytes]] of parts.entries()) {

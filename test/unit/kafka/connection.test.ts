@@ -1,13 +1,15 @@
 import { createRequire } from 'node:module'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { Worker } from 'node:worker_threads'
 import type { ISocketFactory } from 'kafkajs'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { KERNEL_BODIES } from '../../../src/events/kernel.ts'
 import '../../../src/kafka/patches.ts'
 import { giveBackRefused } from '../../../src/kafka/fetchPatches.ts'
 import { connectFetching, connectSocket } from '../../../src/kafka/sockets.ts'
-import { bodies } from '../../../src/kafka/wire/bodyPool.ts'
+import { bodies, places } from '../../../src/kafka/wire/bodies.ts'
 import { FetchedBytes } from '../../../src/kafka/wire/fetchedBatch.ts'
+import { batchBytes, record } from './wire/batchBytes.ts'
 
 const load = createRequire(import.meta.url)
 const Connection = load('kafkajs/src/network/connection.js')
@@ -20,6 +22,7 @@ type Connection = {
   send(exchange: object): Promise<Buffer>
   authHandlers: { onSuccess(raw: Buffer): void } | null
   authExpectResponse: boolean
+  requestQueue: { rejectAll(error: Error): void }
   processData(chunk: Buffer): void
 }
 
@@ -74,10 +77,11 @@ async function connected(count: number, answer: Answer, given: GivenOptions = {}
 
 const METADATA = 3
 const FETCH = 1
+const FETCH_VERSION = 11
 
-const ask = (connection: Pick<Connection, 'send'>, apiKey = METADATA) =>
+const ask = (connection: Pick<Connection, 'send'>, apiKey = METADATA, apiVersion = 0) =>
   connection.send({
-    request: { apiKey, apiVersion: 0, apiName: String(apiKey), encode: async () => new Encoder() },
+    request: { apiKey, apiVersion, apiName: String(apiKey), encode: async () => new Encoder() },
     response: { decode: async (payload: Buffer) => payload, parse: async (payload: Buffer) => payload },
   })
 
@@ -89,13 +93,36 @@ function response(correlationId: number, length: number, fill: string): Buffer {
   return Buffer.concat([head, Buffer.alloc(length, fill)])
 }
 
-describe('a connection', () => {
+/** What a fetch of FETCH_VERSION answers of one partition, behind its correlation id. */
+function fetchOf(records: Buffer): Buffer {
+  const head = Buffer.alloc(4 + 2 + 4 + 4 + 3 + 4 + 4 + 2 + 24 + 4 + 4 + 4)
+  head.writeInt32BE(1, 10)
+  head.write('\0\x01t', 14)
+  head.writeInt32BE(1, 17)
+  head.writeInt32BE(records.length, head.length - 4)
+  return Buffer.concat([head, records])
+}
+
+function withId(correlationId: number, rest: Buffer): Buffer {
+  const whole = response(correlationId, rest.length, '-')
+  rest.copy(whole, 8)
+  return whole
+}
+
+describe.each([
+  ['a connection', connectSocket],
+  ['a connection that another thread has', connectFetching],
+])('%s', (_name, socketFactory) => {
   it('keeps each response as it was, though all read into one buffer', async () => {
-    const connections = await connected(3, (id, socket) => {
-      const fill = String.fromCharCode(97 + ((id * 7 + (socket.remotePort ?? 0)) % 26))
-      const bytes = response(id, 300_000 + id, fill)
-      for (let at = 0; at < bytes.length; at += 99_999) socket.write(bytes.subarray(at, at + 99_999))
-    })
+    const connections = await connected(
+      3,
+      (id, socket) => {
+        const fill = String.fromCharCode(97 + ((id * 7 + (socket.remotePort ?? 0)) % 26))
+        const bytes = response(id, 300_000 + id, fill)
+        for (let at = 0; at < bytes.length; at += 99_999) socket.write(bytes.subarray(at, at + 99_999))
+      },
+      { socketFactory },
+    )
     const asked = connections.flatMap(connection => Array.from({ length: 8 }, () => ask(connection)))
     for (const [i, payload] of (await Promise.all(asked)).entries()) {
       expect(payload.length).toBe(300_000 + (i % 8))
@@ -105,11 +132,15 @@ describe('a connection', () => {
 
   it('that ends in the middle of a response leaves nothing of it to the next', async () => {
     let asked = 0
-    const [connection] = (await connected(1, (id, socket) => {
-      const whole = response(id, 1_000, 'x')
-      if (++asked > 1) socket.write(whole)
-      else socket.end(whole.subarray(0, 500))
-    })) as [Connection]
+    const [connection] = (await connected(
+      1,
+      (id, socket) => {
+        const whole = response(id, 1_000, 'x')
+        if (++asked > 1) socket.write(whole)
+        else socket.end(whole.subarray(0, 500))
+      },
+      { socketFactory },
+    )) as [Connection]
     await expect(ask(connection)).rejects.toMatchObject({ name: 'KafkaJSConnectionClosedError' })
     await connection.connect()
     expect((await ask(connection)).toString()).toBe('x'.repeat(1_000))
@@ -129,7 +160,7 @@ describe('a connection', () => {
       does(old)
       return setTimeout(() => socket.write(response(id, 3, 'c')), 50)
     }
-    const [connection] = (await connected(1, answer, { allowHalfOpen: true })) as [Connection]
+    const [connection] = (await connected(1, answer, { allowHalfOpen: true, socketFactory })) as [Connection]
     expect((await ask(connection)).toString()).toBe('aaa')
     await connection.disconnect()
     await connection.connect()
@@ -139,22 +170,36 @@ describe('a connection', () => {
   })
 
   it('that ends before it is there says so', async () => {
-    const socketFactory: ISocketFactory = options => {
-      const socket = connectSocket({ ...options, port: 1 })
+    const toNobody: ISocketFactory = options => {
+      const socket = socketFactory({ ...options, port: 1 })
       socket.end()
       return socket
     }
-    await expect(connected(1, () => {}, { socketFactory })).rejects.toMatchObject({ name: 'KafkaJSConnectionError' })
+    await expect(connected(1, () => {}, { socketFactory: toNobody })).rejects.toMatchObject({
+      name: 'KafkaJSConnectionError',
+    })
   })
 
   it('to something that is no broker ends with a reason', async () => {
-    const [connection] = (await connected(1, (_id, socket) => socket.write(Buffer.alloc(20, 0xff)))) as [Connection]
+    const [connection] = (await connected(1, (_id, socket) => socket.write(Buffer.alloc(20, 0xff)), {
+      socketFactory,
+    })) as [Connection]
     await expect(ask(connection)).rejects.toThrow('a response of -1 bytes: the other end is no Kafka broker')
     const short = Buffer.from([0, 0, 0, 3, 1, 2, 3])
-    const [other] = (await connected(1, (_id, socket) => socket.write(short))) as [Connection]
+    const [other] = (await connected(1, (_id, socket) => socket.write(short), { socketFactory })) as [Connection]
     await expect(ask(other)).rejects.toThrow('a response of 3 bytes: the other end is no Kafka broker')
   })
 
+  it('to a port that can be none is refused', async () => {
+    const nowhere: ISocketFactory = options => socketFactory({ ...options, port: 99_999 })
+    await expect(connected(1, () => {}, { socketFactory: nowhere })).rejects.toMatchObject({
+      name: 'KafkaJSConnectionError',
+      message: expect.stringContaining('99999'),
+    })
+  })
+})
+
+describe('a connection', () => {
   it('that signs in is handed what comes, with its length where it is a response', async () => {
     const [connection] = (await connected(1, () => {})) as [Connection]
     const raw: Buffer[] = []
@@ -193,6 +238,55 @@ describe('a connection that fetches', () => {
     bodies.giveBack(fetched)
     expect(freePlaces()).toBe(KERNEL_BODIES.length)
     expect(metadata.every(byte => byte === 'f'.charCodeAt(0))).toBe(true)
+  })
+
+  it('is told of record batches that are sound', async () => {
+    const batches = [batchBytes([record(0, 'x'.repeat(LARGE))]), batchBytes([record(1)])]
+    const sets = fetchOf(Buffer.concat(batches))
+    const answer: Answer = (id, socket) => socket.write(withId(id, sets))
+    const [connection] = (await connected(1, answer, { socketFactory: connectFetching })) as [Connection]
+    const whole = await ask(connection, FETCH, FETCH_VERSION)
+    const records = whole.subarray(whole.length - Buffer.concat(batches).length)
+    const starts = [0, (batches[0] as Buffer).length]
+    expect(starts.map(start => places.isSound(records, start))).toEqual([true, true])
+    bodies.giveBack(whole)
+    // What says nothing of its fetches is taken for none.
+    const other = await ask(connection, FETCH, 99)
+    expect(starts.map(start => places.isSound(other.subarray(-records.length), start))).toEqual([false, false])
+    bodies.giveBack(other)
+  })
+
+  it('fails with its thread, and the next one has another', async () => {
+    const posted = vi.spyOn(Worker.prototype, 'postMessage')
+    const answer: Answer = (id, socket) => socket.write(response(id, LARGE, 'f').subarray(0, LARGE / 2))
+    const [connection] = (await connected(1, answer, { socketFactory: connectFetching })) as [Connection]
+    const asked = ask(connection, FETCH)
+    const failed = expect(asked).rejects.toThrow('the thread that has the sockets has ended')
+    await vi.waitFor(() => expect(freePlaces()).toBe(KERNEL_BODIES.length - 1))
+    await (posted.mock.contexts[0] as Worker).terminate()
+    posted.mockRestore()
+    await failed
+    expect(freePlaces()).toBe(KERNEL_BODIES.length)
+    const [next] = (await connected(1, (id, socket) => socket.write(response(id, 3, 'n')), {
+      socketFactory: connectFetching,
+    })) as [Connection]
+    expect((await ask(next)).toString()).toBe('nnn')
+  })
+
+  it('is read in vain once it was ended: the place is free again', async () => {
+    const late: (() => void)[] = []
+    const answer: Answer = (id, socket) => late.push(() => socket.write(response(id, LARGE, 'l')))
+    const [connection] = (await connected(1, answer, { allowHalfOpen: true, socketFactory: connectFetching })) as [
+      Connection,
+    ]
+    const failed = expect(ask(connection, FETCH)).rejects.toThrow()
+    await vi.waitFor(() => expect(late).toHaveLength(1))
+    connection.requestQueue.rejectAll(new Error('nobody waits'))
+    await failed
+    await connection.disconnect()
+    late[0]?.()
+    await new Promise(resolve => setTimeout(resolve, 100))
+    expect(freePlaces()).toBe(KERNEL_BODIES.length)
   })
 
   it('gives back the place of what kafkajs refuses', async () => {

@@ -4,7 +4,7 @@ import { FetchFlow } from '../../../src/kafka/fetchFlow.ts'
 import { FetchLoop } from '../../../src/kafka/fetchLoop.ts'
 import { lanesOfTopic } from '../../../src/kafka/lanes.ts'
 import type { ConsumerGroup } from '../../../src/kafka/patches.ts'
-import { bodies } from '../../../src/kafka/wire/bodyPool.ts'
+import { bodies } from '../../../src/kafka/wire/bodies.ts'
 import { type FetchedBatch, FetchedBytes } from '../../../src/kafka/wire/fetchedBatch.ts'
 import { batchBytes, record } from './wire/batchBytes.ts'
 

@@ -1,8 +1,13 @@
 import { createRequire } from 'node:module'
 import { crc32c } from '@node-rs/crc32'
 import type { Compression } from '../../../../src/config/settings.ts'
-import { KERNEL_BODIES } from '../../../../src/events/kernel.ts'
+import { KERNEL_BODIES, KERNEL_MEMORY } from '../../../../src/events/kernel.ts'
+import { instantiateKernel } from '../../../../src/events/kernelInstance.ts'
+import { LAYOUT } from '../../../../src/events/kernelLayout.ts'
+import { places } from '../../../../src/kafka/wire/bodies.ts'
+import { Checksums } from '../../../../src/kafka/wire/checksum.ts'
 import { CODEC_IDS, compress } from '../../../../src/kafka/wire/codecs.ts'
+import { findSound } from '../../../../src/kafka/wire/soundBatches.ts'
 
 /** A record as a test writes it; deltas are taken from the first. */
 export type PlainRecord = {
@@ -29,11 +34,32 @@ export const record = (offset: number, value: string | null = 'v', more: Partial
   return { offset, timestamp: 5, key: null, value: value === null ? null : Buffer.from(value), headers: [], ...more }
 }
 
+const PLACE = 0
+
 /** The same bytes at a place of the kernel, some way behind its beginning; what was there before is still around them. */
 export function inKernel(bytes: Buffer, behind = 5): Buffer {
-  const [place] = KERNEL_BODIES as [Buffer]
-  const part = Buffer.from(place.buffer, place.byteOffset + behind, bytes.length)
+  places.giveBack(PLACE)
+  if (places.take() !== PLACE) throw new Error('the tests of a file use one place alone')
+  const { buffer, byteOffset } = KERNEL_BODIES[PLACE] as Buffer
+  const part = Buffer.from(buffer, byteOffset + behind, bytes.length)
   part.set(bytes)
+  return part
+}
+
+const kernel = instantiateKernel(KERNEL_MEMORY)
+const threadChecksums = new Checksums(kernel, KERNEL_MEMORY, LAYOUT.THREAD_FOLDED, LAYOUT.THREAD_INPUT)
+
+/** Where record batches begin that the thread finds sound which has the sockets. */
+export function soundIn(part: Buffer): number[] {
+  const found: number[] = []
+  findSound(part, kernel, threadChecksums, start => found.push(start))
+  return found
+}
+
+/** As `inKernel`, looked at by that thread. */
+function checkedInKernel(bytes: Buffer): Buffer {
+  const part = inKernel(bytes)
+  for (const start of soundIn(part)) places.tellSound(PLACE, part.byteOffset + start)
   return part
 }
 
@@ -41,6 +67,7 @@ export function inKernel(bytes: Buffer, behind = 5): Buffer {
 export const PLACES = [
   ['in memory of their own', (bytes: Buffer) => bytes],
   ['in the kernel', inKernel],
+  ['in the kernel, checked by the thread that read them', checkedInKernel],
 ] as const
 
 /** A varint written without a thought for speed: seven bits a byte, least first, after zigzag. */

@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { BodyPool } from '../../../../src/kafka/wire/bodyPool.ts'
+import { createPlaceStates, Places } from '../../../../src/kafka/wire/places.ts'
 
 const MIB = 1024 * 1024
+
+function createPlaces(count: number) {
+  const memory = new SharedArrayBuffer((count + 1) * MIB)
+  const parts = Array.from({ length: count }, (_, i) => Buffer.from(memory, i * MIB, MIB))
+  return { memory, places: new Places(parts, createPlaceStates(count)) }
+}
 
 describe('bodies of responses', () => {
   it('are of the size that was asked for, and made of what was given back', () => {
@@ -54,25 +61,25 @@ describe('bodies of responses', () => {
     expect(pool.take(64 * 1024 - 1).buffer.byteLength).toBeLessThan(MIB)
   })
 
-  it('stand at places while some are free, and those given back last are taken first', () => {
-    const memory = new ArrayBuffer(3 * MIB)
-    const pool = new BodyPool([0, 1].map(i => Buffer.from(memory, i * MIB, MIB)))
+  it('stand at places while some are free, the first ones first', () => {
+    const { memory, places } = createPlaces(2)
+    const pool = new BodyPool(places)
     const bodies = [0, 1, 2].map(() => pool.takePlace(MIB / 2))
     expect(bodies.map(body => body.buffer === memory)).toEqual([true, true, false])
     expect([bodies[0]?.byteOffset, bodies[1]?.byteOffset]).toEqual([0, MIB])
     // By any part of it, and as often as anyone likes.
     for (const body of [...bodies, ...bodies]) if (body.length > 100) pool.giveBack(body.subarray(100))
     const again = [MIB, MIB].map(size => pool.takePlace(size))
-    expect(again.map(({ byteOffset }) => byteOffset)).toEqual([MIB, 0])
+    expect(again.map(({ byteOffset }) => byteOffset)).toEqual([0, MIB])
     pool.giveBack(again[0] as Buffer)
     expect(pool.take(MIB).buffer).not.toBe(memory)
-    for (const size of [64 * 1024 - 1, MIB + 1]) expect(pool.takePlace(size).buffer).not.toBe(memory)
-    expect(pool.takePlace(64 * 1024).buffer).toBe(memory)
+    for (const size of [4 * 1024 - 1, MIB + 1]) expect(pool.takePlace(size).buffer).not.toBe(memory)
+    expect(pool.takePlace(4 * 1024).buffer).toBe(memory)
   })
 
   it('are copied from their place for who keeps them', () => {
-    const memory = new ArrayBuffer(MIB)
-    const pool = new BodyPool([Buffer.from(memory)])
+    const { memory, places } = createPlaces(1)
+    const pool = new BodyPool(places)
     const kept = pool.keep(pool.takePlace(MIB).fill('a'))
     expect([kept.buffer === memory, pool.takePlace(MIB).fill('b').buffer === memory]).toEqual([false, true])
     expect(kept.every(byte => byte === 97)).toBe(true)

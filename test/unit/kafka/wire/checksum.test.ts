@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { crc32c } from '@node-rs/crc32'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { LAYOUT } from '../../../../src/events/kernel.ts'
-import { checksumOf } from '../../../../src/kafka/wire/checksum.ts'
+import { LAYOUT } from '../../../../src/events/kernelLayout.ts'
+import { checksums } from '../../../../src/kafka/wire/bodies.ts'
 import { SEED } from '../../support.ts'
 import { inKernel } from './batchBytes.ts'
 
@@ -31,15 +31,15 @@ test('is what a CRC-32C by tables is, of any length from anywhere', () => {
   fc.assert(
     fc.property(fc.nat(50_000), length, (start, size) => {
       const checksum = crc32c(bytes.subarray(start, start + size))
-      expect(checksumOf(bytes, start, start + size)).toBe(checksum)
-      expect(checksumOf(inKernel(bytes, start % 17), start, start + size)).toBe(checksum)
+      expect(checksums.of(bytes, start, start + size)).toBe(checksum)
+      expect(checksums.of(inKernel(bytes, start % 17), start, start + size)).toBe(checksum)
     }),
     { seed: SEED, numRuns: 1_000 },
   )
   const zeros = Buffer.alloc(100_000)
-  expect(checksumOf(zeros, 0, 100_000)).toBe(crc32c(zeros))
+  expect(checksums.of(zeros, 0, 100_000)).toBe(crc32c(zeros))
   zeros[70_000] = 1
-  expect(checksumOf(zeros, 0, 100_000)).toBe(crc32c(zeros))
+  expect(checksums.of(zeros, 0, 100_000)).toBe(crc32c(zeros))
 })
 
 test('vectors are added where the polynomial lets them', () => {

@@ -14,7 +14,7 @@ function framed(body: Buffer): Buffer {
 
 /** Brings the bytes in pieces of these lengths, in turn, all through one buffer. */
 function read(bytes: Buffer, lengths: readonly number[]): Buffer[] {
-  const reader = new ResponseReader()
+  const reader = new ResponseReader(new BodyPool())
   const shared = Buffer.alloc(Math.max(...lengths))
   const responses: Buffer[] = []
   for (let at = 0, turn = 0; at < bytes.length; turn++) {
@@ -95,8 +95,10 @@ describe('responses', () => {
   })
 
   it('of a negative length are an error; one that is only announced takes up little', () => {
-    const reader = new ResponseReader()
-    expect(() => new ResponseReader().take(Buffer.alloc(4, 0xff), () => {})).toThrow('a response of -1 bytes')
+    const reader = new ResponseReader(new BodyPool())
+    expect(() => new ResponseReader(new BodyPool()).take(Buffer.alloc(4, 0xff), () => {})).toThrow(
+      'a response of -1 bytes',
+    )
     const before = process.memoryUsage().arrayBuffers
     // As a web server answers.
     reader.take(Buffer.from('HTTP/1.1 400 Bad Request'), () => expect.unreachable())
