@@ -87,6 +87,38 @@ export function giveBackRefused<R>(
   }
 }
 
+type FetchRequests = {
+  readonly versions: unknown
+  readonly protocol: (version: object) => (options: object) => FetchExchange
+}
+type FetchExchange = { readonly response: { readonly decode: Decode } }
+type Decode = (payload: Buffer) => Promise<FetchResponse>
+
+/** Nobody hears of a response that cannot be taken apart, or that tells of no partition. */
+export function giveBackUnheard(decode: Decode): Decode {
+  return async payload => {
+    let response: FetchResponse | null = null
+    try {
+      response = await decode(payload)
+      return response
+    } finally {
+      const isHeard = response?.responses.some(({ partitions }) => partitions.length > 0) ?? false
+      if (!isHeard) bodies.giveBack(payload)
+    }
+  }
+}
+
+function giveBackOfAll({ versions, protocol }: FetchRequests): FetchRequests {
+  return {
+    versions,
+    protocol: version => options => {
+      const exchange = protocol(version)(options)
+      const { response } = exchange
+      return { ...exchange, response: { ...response, decode: giveBackUnheard(response.decode) } }
+    },
+  }
+}
+
 type FetchVersion = {
   readonly decode: unknown
   readonly parse: (response: FetchResponse) => Promise<unknown>
@@ -133,6 +165,7 @@ export function mendFetch(replaceModule: ReplaceModule): void {
   replaceModule('kafkajs/src/protocol/requests/fetch/v0/response.js', ({ decode, parse }: FetchVersion) => {
     return { decode, parse: giveBackRefused(isolateRefusals(parse)) }
   })
+  replaceModule('kafkajs/src/protocol/requests/fetch/index.js', giveBackOfAll)
 }
 
 /** To be called when what connections are made of is mended, and no pool of them loaded yet. */

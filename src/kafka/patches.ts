@@ -125,8 +125,9 @@ export function dropLateEvents(open: OpenSocket): OpenSocket {
     const socket = open({
       ...options,
       onConnect() {
+        // One that was ended while it was not there yet would be taken for connected for ever: of its end nothing is heard.
+        if (!socket.writableEnded) options.onConnect()
         wasOpen = true
-        options.onConnect()
       },
       onData(chunk) {
         if (!isOver()) options.onData(chunk)
@@ -168,7 +169,7 @@ export function processData(this: Connection, chunk: Buffer): void {
   }
   try {
     readerOf(socket).take(chunk, response => {
-      if (this.authHandlers !== null) return this.authHandlers.onSuccess(withLength(response))
+      if (this.authHandlers !== null) return this.authHandlers.onSuccess(withLength(bodies.keep(response)))
       if (response.length < CORRELATION_ID_BYTES) throw noResponse(response.length)
       const correlationId = response.readInt32BE(0)
       // Of what is no fetch, or comes too late, nobody would give a place back.

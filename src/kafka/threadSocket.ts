@@ -85,8 +85,6 @@ class SocketThread {
     this.#worker = new Worker(new URL(`./socketThread${EXTENSION}`, import.meta.url), {
       workerData,
       env: withCompileCache(),
-      // It makes few objects.
-      resourceLimits: { maxYoungGenerationSizeMb: 2 },
     })
     this.#worker.on('message', (news: SocketNews) => this.#heard(news))
     this.#worker.on('error', error => this.#failAll(error))
@@ -99,13 +97,14 @@ class SocketThread {
 
   open(address: Address, onConnect: () => void): ThreadSocket {
     const id = ++this.#lastId
+    const { host, port, ssl = null } = address
+    // First, for it throws when something of it cannot be handed to a thread.
+    this.ask({ what: 'open', id, address: { host, port, ssl } })
     const socket = new ThreadSocket(id, this)
     socket.once('connect', onConnect)
     this.#sockets.set(id, socket)
     this.#held.add(id)
     this.#worker.ref()
-    const { host, port, ssl = null } = address
-    this.ask({ what: 'open', id, address: { host, port, ssl } })
     return socket
   }
 
@@ -129,7 +128,8 @@ class SocketThread {
       this.letGo(news.id)
       this.#sockets.delete(news.id)
     }
-    socket?.heard(news)
+    if (socket !== undefined) socket.heard(news)
+    else if (news.what === 'placed') places.giveBack(news.place)
   }
 
   #failAll(error: Error): void {

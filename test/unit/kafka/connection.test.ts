@@ -18,6 +18,7 @@ const Encoder = load('kafkajs/src/protocol/encoder.js')
 
 type Connection = {
   connect(): Promise<void>
+  isConnected(): boolean
   disconnect(): Promise<void>
   send(exchange: object): Promise<Buffer>
   authHandlers: { onSuccess(raw: Buffer): void } | null
@@ -78,6 +79,11 @@ async function connected(count: number, answer: Answer, given: GivenOptions = {}
 const METADATA = 3
 const FETCH = 1
 const FETCH_VERSION = 11
+
+const fetchRequest = (apiVersion: number) => ({
+  ...{ apiKey: FETCH, apiVersion, apiName: 'Fetch' },
+  encode: async () => new Encoder(),
+})
 
 const ask = (connection: Pick<Connection, 'send'>, apiKey = METADATA, apiVersion = 0) =>
   connection.send({
@@ -188,6 +194,26 @@ describe.each([
     const short = Buffer.from([0, 0, 0, 3, 1, 2, 3])
     const [other] = (await connected(1, (_id, socket) => socket.write(short), { socketFactory })) as [Connection]
     await expect(ask(other)).rejects.toThrow('a response of 3 bytes: the other end is no Kafka broker')
+  })
+
+  it('that is there only after it was ended is not taken for connected', async () => {
+    const { server, options } = await serving(() => {}, { socketFactory })
+    const connection = new Connection({ ...options, connectionTimeout: 50 }) as Connection
+    open.push({ server, connections: [connection] })
+    const endsAtOnce: ISocketFactory = given => {
+      const socket = socketFactory(given)
+      socket.end()
+      return socket
+    }
+    Object.assign(connection, { socketFactory: endsAtOnce })
+    const accepted = new Promise(resolve => server.once('connection', resolve))
+    await expect(connection.connect()).rejects.toMatchObject({ name: 'KafkaJSConnectionError' })
+    await accepted
+    await new Promise(resolve => setTimeout(resolve, 50))
+    expect(connection.isConnected()).toBe(false)
+    Object.assign(connection, { socketFactory })
+    await connection.connect()
+    expect(connection.isConnected()).toBe(true)
   })
 
   it('to a port that can be none is refused', async () => {
@@ -302,6 +328,43 @@ describe('a connection that fetches', () => {
     await expect(refuse(fetched)).rejects.toThrow('refused')
     expect(freePlaces()).toBe(KERNEL_BODIES.length)
     await expect(refuse({ responses: [] })).rejects.toThrow('refused')
+  })
+
+  it('gives back the place of what cannot be taken apart, or tells of no partition', async () => {
+    const { protocol } = load('kafkajs/src/protocol/requests/fetch/index.js')
+    const { response: fetched } = protocol({ version: FETCH_VERSION })({ maxWaitTime: 1, topics: [] })
+    const send = (connection: Connection) =>
+      connection.send({ request: fetchRequest(FETCH_VERSION), response: fetched })
+    const [broken, bare] = [Buffer.alloc(LARGE, 0x7f), fetchOf(Buffer.alloc(LARGE))]
+    bare.fill(0, 10, 14)
+    const answers = [broken, bare, fetchOf(Buffer.alloc(LARGE))]
+    const answer: Answer = (id, socket) => socket.write(withId(id, answers[id] as Buffer))
+    const [connection] = (await connected(1, answer, { socketFactory: connectFetching })) as [Connection]
+    await expect(send(connection)).rejects.toThrow()
+    expect(freePlaces()).toBe(KERNEL_BODIES.length)
+    await expect(send(connection)).resolves.toMatchObject({ responses: [] })
+    expect(freePlaces()).toBe(KERNEL_BODIES.length)
+    const { responses } = (await send(connection)) as unknown as {
+      responses: { partitions: { messages: FetchedBytes }[] }[]
+    }
+    expect(freePlaces()).toBe(KERNEL_BODIES.length - 1)
+    bodies.giveBack(responses[0]?.partitions[0]?.messages.response as Buffer)
+    expect(freePlaces()).toBe(KERNEL_BODIES.length)
+  })
+
+  it('gives back the place of what a sign-in is answered', async () => {
+    const answer: Answer = (id, socket) => socket.write(response(id, LARGE, 't'))
+    const [connection] = (await connected(1, answer, { socketFactory: connectFetching })) as [Connection]
+    const asked = ask(connection)
+    const raw = await new Promise<Buffer>(onSuccess => {
+      connection.authHandlers = { onSuccess }
+      connection.authExpectResponse = true
+    })
+    expect([raw.length, raw.subarray(8).every(byte => byte === 't'.charCodeAt(0))]).toEqual([LARGE + 8, true])
+    expect(freePlaces()).toBe(KERNEL_BODIES.length)
+    connection.authHandlers = null
+    connection.requestQueue.rejectAll(new Error('nobody waits'))
+    await expect(asked).rejects.toThrow('nobody waits')
   })
 
   it('gives back the place of what ends halfway', async () => {
