@@ -76,6 +76,11 @@ export class EventCounts {
     run.takeMissing((missing, events) => aggregate.addQuality(missing, 0, events))
   }
 
+  /** Nobody asks for what is counted any more. */
+  release(): void {
+    this.#aggregate.users.release()
+  }
+
   #login(event: LoginEvent): void {
     const { users } = this.#aggregate
     const row = users.login(event)

@@ -1,5 +1,6 @@
 import type { Logins } from '../events/windowRun.ts'
 import { hashText, hashText53 } from './hash.ts'
+import { NO_ROOM, ROW, SAMPLE_ROOMS, type SampleRoom } from './sampleRoom.ts'
 import { SampleReader, SampleWriter } from './sampleText.ts'
 import { joinInterval } from './sessions.ts'
 import { addDevice, emptyUserRecord, type UserRecord } from './userRecord.ts'
@@ -8,7 +9,6 @@ import { addDevice, emptyUserRecord, type UserRecord } from './userRecord.ts'
  * A user's numbers stand in a row of `#rows`: logins, first and last login, and a device's hash or NO_DEVICE. Of a user with
  * more than one session, those logins are NaN, which is neither before nor after any time.
  */
-const ROW = 4
 const LOGINS = 0
 const FIRST = 1
 const LAST = 2
@@ -38,13 +38,14 @@ export class UserSample {
   readonly limit: number
   readonly gapMs: number
   #size = 0
+  #room: SampleRoom = NO_ROOM
   /** The user of each row, by themselves: a search reads nothing else, and they can be sorted. */
-  #hashes = new Float64Array(FIRST_CAPACITY)
-  #rows = new Float64Array(ROW * FIRST_CAPACITY)
+  #hashes = NO_ROOM.hashes
+  #rows = NO_ROOM.rows
   /** As long as there are rows. */
   readonly #more: (More | undefined)[] = []
   /** A hash table of open addressing: 1 + the row's number, 0 where there is none. Its size is a power of two. */
-  #slots = new Int32Array(2 * FIRST_CAPACITY)
+  #slots = NO_ROOM.slots
   #ceiling = Number.POSITIVE_INFINITY
   /** Rows may be beyond the ceiling or the limit. */
   #loose = false
@@ -166,6 +167,15 @@ export class UserSample {
   *users(): Generator<UserRecord> {
     this.#settle()
     for (let row = 0; row < this.#size; row++) yield this.#load(row)
+  }
+
+  /** Forgets all users; what they stood in may be another sample's from now on. */
+  release(): void {
+    this.#size = 0
+    this.#more.length = 0
+    this.#ceiling = Number.POSITIVE_INFINITY
+    this.#loose = false
+    this.#moveTo(NO_ROOM)
   }
 
   #mergeUser(user: UserRecord): void {
@@ -302,19 +312,24 @@ export class UserSample {
   }
 
   #grow(): void {
-    const capacity = Math.min(GROWTH * this.#size, Math.max(2 * this.limit, FIRST_CAPACITY))
-    const hashes = new Float64Array(capacity)
-    const rows = new Float64Array(ROW * capacity)
-    hashes.set(this.#hashes)
-    rows.set(this.#rows)
-    this.#hashes = hashes
-    this.#rows = rows
-    this.#placeAll(2 ** Math.ceil(Math.log2(2 * capacity)))
+    const most = Math.max(2 * this.limit, FIRST_CAPACITY)
+    const room = SAMPLE_ROOMS.take(Math.min(Math.max(GROWTH * this.#size, FIRST_CAPACITY), most))
+    room.hashes.set(this.#hashes)
+    room.rows.set(this.#rows)
+    this.#moveTo(room)
+    this.#placeAll()
   }
 
-  #placeAll(slots: number): void {
-    if (slots === this.#slots.length) this.#slots.fill(0)
-    else this.#slots = new Int32Array(slots)
+  #moveTo(room: SampleRoom): void {
+    SAMPLE_ROOMS.give(this.#room)
+    this.#room = room
+    this.#hashes = room.hashes
+    this.#rows = room.rows
+    this.#slots = room.slots
+  }
+
+  #placeAll(): void {
+    this.#slots.fill(0)
     for (let row = 0; row < this.#size; row++) this.#place(this.#hashes[row] as number, row)
   }
 
@@ -387,7 +402,7 @@ export class UserSample {
     }
     this.#size = kept
     this.#more.length = kept
-    this.#placeAll(this.#slots.length)
+    this.#placeAll()
   }
 
   /** What is known of the user in a row, to a row before it. */

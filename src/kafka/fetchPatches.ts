@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import type { ReplaceModule } from './producerPatches.ts'
 import { bodies } from './wire/bodies.ts'
 import { FetchedBytes } from './wire/fetchedBatch.ts'
+import { encodeFetchRequest, type FetchRequest } from './wire/fetchRequest.ts'
 
 /** The mends of kafkajs's fetches, in the terms of patches.ts. */
 
@@ -119,6 +120,17 @@ function giveBackOfAll({ versions, protocol }: FetchRequests): FetchRequests {
   }
 }
 
+/** What stands before a request: enough for client ids of ordinary length. */
+const HEADROOM_BYTES = 256
+
+/** kafkajs makes a zeroed buffer of its own for each partition, and an object of each offset. */
+function createFetchRequest(): (request: FetchRequest) => unknown {
+  return request => ({
+    ...{ apiKey: FETCH_KEY, apiVersion: 11, apiName: 'Fetch' },
+    encode: async () => ({ buffer: encodeFetchRequest(request, HEADROOM_BYTES), headroom: HEADROOM_BYTES }),
+  })
+}
+
 type FetchVersion = {
   readonly decode: unknown
   readonly parse: (response: FetchResponse) => Promise<unknown>
@@ -165,6 +177,7 @@ export function mendFetch(replaceModule: ReplaceModule): void {
   replaceModule('kafkajs/src/protocol/requests/fetch/v0/response.js', ({ decode, parse }: FetchVersion) => {
     return { decode, parse: giveBackRefused(isolateRefusals(parse)) }
   })
+  replaceModule('kafkajs/src/protocol/requests/fetch/v11/request.js', createFetchRequest)
   replaceModule('kafkajs/src/protocol/requests/fetch/index.js', giveBackOfAll)
 }
 

@@ -66,6 +66,11 @@ export class OpenWindow {
     this.#counts.settle(run)
   }
 
+  /** It is closed, and told: nobody asks for what it has counted any more. */
+  release(): void {
+    this.#counts.release()
+  }
+
   /** Users with a greater hash need not be looked at. */
   get ceiling(): number {
     return this.#counts.ceiling

@@ -124,6 +124,7 @@ export class OpenWindows {
 
   clear(): void {
     this.#rechoose()
+    for (const window of this.#windows.values()) window.release()
     this.#windows.clear()
     this.#rememberNone()
   }
@@ -143,7 +144,9 @@ export class OpenWindows {
   #forget(through: number, toldOnly: boolean): void {
     this.#rechoose()
     for (const [index, window] of this.#windows) {
-      if (index <= through && !(toldOnly && window.dirty)) this.#windows.delete(index)
+      if (index > through || (toldOnly && window.dirty)) continue
+      window.release()
+      this.#windows.delete(index)
     }
     this.#rememberNone()
   }
