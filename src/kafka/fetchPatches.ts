@@ -1,15 +1,13 @@
 import { createRequire } from 'node:module'
-import type { ReplaceModule } from './producerPatches.ts'
+import { HEADROOM_BYTES, type ReplaceModule } from './producerPatches.ts'
 import { bodies } from './wire/bodies.ts'
 import { FetchedBytes } from './wire/fetchedBatch.ts'
 import { encodeFetchRequest, type FetchRequest } from './wire/fetchRequest.ts'
+import { FETCH_KEY } from './wire/recordSets.ts'
 
 /** The mends of kafkajs's fetches, in the terms of patches.ts. */
 
 const load = createRequire(import.meta.url)
-
-/** Of a fetch request, in Kafka's protocol. */
-export const FETCH_KEY = 1
 
 type ConnectionOptions = object
 type PooledConnection = { readonly requestQueue: { readonly inflight: { readonly size: number } } }
@@ -119,9 +117,6 @@ function giveBackOfAll({ versions, protocol }: FetchRequests): FetchRequests {
     },
   }
 }
-
-/** What stands before a request: enough for client ids of ordinary length. */
-const HEADROOM_BYTES = 256
 
 /** kafkajs makes a zeroed buffer of its own for each partition, and an object of each offset. */
 function createFetchRequest(): (request: FetchRequest) => unknown {

@@ -22,8 +22,8 @@ type Request = {
 
 /** The length and the API's key and version, the correlation id, and the length of the client id. */
 const FRAME_OVERHEAD_BYTES = 4 + 2 + 2 + 4 + 2
-/** What stands before a produce request: enough for client ids of ordinary length. */
-const HEADROOM_BYTES = 256
+/** What stands before a request: enough for client ids of ordinary length. */
+export const HEADROOM_BYTES = 256
 
 /** kafkajs copies a request three times on its way out, into zeroed buffers of up to twice its size. */
 export async function createFrame(to: {

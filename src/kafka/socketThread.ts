@@ -7,7 +7,7 @@ import type { SocketNews, SocketRequest, ThreadStart } from './threadMessages.ts
 import { BodyPool } from './wire/bodyPool.ts'
 import { Checksums } from './wire/checksum.ts'
 import { NO_PLACE, Places } from './wire/places.ts'
-import { findRecordSets } from './wire/recordSets.ts'
+import { FETCH_KEY, findRecordSets } from './wire/recordSets.ts'
 import { ResponseReader } from './wire/responseReader.ts'
 import { findSound } from './wire/soundBatches.ts'
 
@@ -16,7 +16,6 @@ import { findSound } from './wire/soundBatches.ts'
  * the record batches of fetches there, while the main thread counts others.
  */
 
-const FETCH_KEY = 1
 /** Of a request: its length i32, its kind i16, the version of that i16, and the correlation id i32. */
 const [KIND_AT, VERSION_AT, CORRELATION_ID_AT, REQUEST_BYTES] = [4, 6, 8, 12]
 

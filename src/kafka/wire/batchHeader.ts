@@ -1,3 +1,5 @@
+import type { Checksums } from './checksum.ts'
+
 /**
  * A record batch of version 2 (all numbers big-endian): base offset i64, length i32 (of what follows), leader epoch i32,
  * magic i8, CRC-32C u32 (of what follows), attributes i16, last offset delta i32, base timestamp i64, max timestamp i64,
@@ -52,6 +54,10 @@ export function readHeader(bytes: Buffer, start: number): BatchHeader | { readon
     attributes: bytes.readInt16BE(start + ATTRIBUTES_AT),
     producerId: bytes.readBigInt64BE(start + PRODUCER_ID_AT).toString(),
   }
+}
+
+export function hasItsCrc(bytes: Buffer, { start, end }: BatchHeader, checksums: Checksums): boolean {
+  return checksums.of(bytes, start + ATTRIBUTES_AT, end) === bytes.readUInt32BE(start + CRC_AT)
 }
 
 /**

@@ -1,13 +1,12 @@
 import type { CorruptBatch } from '../../runtime/ports.ts'
 import {
-  ATTRIBUTES_AT,
   BASE_TIMESTAMP_AT,
   type BatchHeader,
   CODEC_MASK,
   CONTROL,
   COUNT_AT,
-  CRC_AT,
   HEAD_BYTES,
+  hasItsCrc,
   int64,
   LOG_APPEND_TIME,
   MAX_TIMESTAMP_AT,
@@ -129,14 +128,10 @@ function overlap(bytes: Buffer, read: ReadBatch[], second: BatchHeader, fetchOff
 function endOf(bytes: Buffer, batch: BatchHeader): number {
   if (batch.end + HEAD_BYTES <= bytes.length) {
     const next = readHeader(bytes, batch.end)
-    if (next !== null && 'end' in next && hasItsCrc(bytes, next)) return next.baseOffset
+    if (next !== null && 'end' in next && hasItsCrc(bytes, next, checksums)) return next.baseOffset
   }
   const count = bytes.readInt32BE(batch.start + COUNT_AT)
   return count > 0 && count === batch.lastOffset - batch.baseOffset + 1 ? batch.lastOffset + 1 : -1
-}
-
-function hasItsCrc(bytes: Buffer, { start, end }: BatchHeader): boolean {
-  return checksums.of(bytes, start + ATTRIBUTES_AT, end) === bytes.readUInt32BE(start + CRC_AT)
 }
 
 const EMPTY: RecordBlock = {
@@ -154,7 +149,7 @@ function readBlock(bytes: Buffer, batch: BatchHeader, rules: ReadRules): RecordB
   const { start, end, baseOffset, attributes, lastOffset } = batch
   const { maxBatchBytes, highWatermark } = rules
   const isSound = places.isSound(bytes, start)
-  if (!isSound && !hasItsCrc(bytes, batch)) return 'its CRC-32C does not match'
+  if (!isSound && !hasItsCrc(bytes, batch, checksums)) return 'its CRC-32C does not match'
   if (highWatermark !== undefined && lastOffset >= highWatermark) {
     return `its offsets reach to ${lastOffset}, the log only to ${highWatermark - 1}`
   }

@@ -1,3 +1,6 @@
+/** Of a fetch request, in Kafka's protocol. */
+export const FETCH_KEY = 1
+
 /** Those that tell of a partition as is read here; the first that has record batches of version 2, and the last that kafkajs knows. */
 const FIRST_VERSION = 4
 const LAST_VERSION = 11

@@ -1,14 +1,5 @@
 import type { Kernel } from '../../events/kernelInstance.ts'
-import {
-  ATTRIBUTES_AT,
-  type BatchHeader,
-  CODEC_MASK,
-  COUNT_AT,
-  CRC_AT,
-  HEAD_BYTES,
-  RECORDS_AT,
-  readHeader,
-} from './batchHeader.ts'
+import { type BatchHeader, CODEC_MASK, COUNT_AT, HEAD_BYTES, hasItsCrc, RECORDS_AT, readHeader } from './batchHeader.ts'
 import type { Checksums } from './checksum.ts'
 
 /**
@@ -28,7 +19,7 @@ export function findSound(bytes: Buffer, kernel: Kernel, checksums: Checksums, o
 
 function isSound(bytes: Buffer, batch: BatchHeader, kernel: Kernel, checksums: Checksums): boolean {
   const { start, end, attributes, baseOffset, lastOffset } = batch
-  if (checksums.of(bytes, start + ATTRIBUTES_AT, end) !== bytes.readUInt32BE(start + CRC_AT)) return false
+  if (!hasItsCrc(bytes, batch, checksums)) return false
   if ((attributes & CODEC_MASK) !== 0) return true
   const [from, to] = [bytes.byteOffset + start + RECORDS_AT, bytes.byteOffset + end]
   return kernel.areRecords(from, to, bytes.readInt32BE(start + COUNT_AT), lastOffset - baseOffset) === 1
