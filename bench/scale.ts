@@ -1,6 +1,7 @@
 import type { Bench } from './bench.ts'
 import { costOf, type Drain, drain, peakMiB, rateOf, type Work } from './drain.ts'
 import type { Figure, Section } from './figure.ts'
+import { type PeerRun, readWithConsumerPerformance } from './readers.ts'
 import type { SourceSpec } from './sources.ts'
 import { inTurns, listOf, median, ratios } from './statistics.ts'
 
@@ -48,16 +49,25 @@ export async function measureScale(bench: Bench): Promise<Figure[]> {
   ]
 }
 
-/** What larger and compressed events cost, counted and enriched. */
+/** What larger and compressed events cost, counted and enriched, and how fast they are counted beside Kafka's reader. */
 export async function measurePayloads(bench: Bench): Promise<Figure[]> {
   const figures: Figure[] = []
   for (const work of ['counting', 'enriching'] as const) {
-    for (const kinds of [PAYLOADS, CODECS]) figures.push(...(await compare(bench, 'payloads', kinds, work)))
+    for (const kinds of [PAYLOADS, CODECS]) {
+      figures.push(...(await compare(bench, 'payloads', kinds, work, work === 'counting')))
+    }
   }
   return figures
 }
 
-async function compare(bench: Bench, section: Section, kinds: readonly Kind[], work: Work): Promise<Figure[]> {
+/** @param isRead whether Kafka's own consumer reads the same topics, in turns with us */
+async function compare(
+  bench: Bench,
+  section: Section,
+  kinds: readonly Kind[],
+  work: Work,
+  isRead = false,
+): Promise<Figure[]> {
   const { lab, say, quick, profileFolder } = bench
   // Enriching takes several times as long.
   const events = Math.ceil(bench.events * (work === 'counting' ? EVENTS_SHARE : EVENTS_SHARE / 4))
@@ -66,11 +76,30 @@ async function compare(bench: Bench, section: Section, kinds: readonly Kind[], w
     const source = await bench.sources.of(events, spec)
     const run = await drain(lab, source, { work, delivery: 'exactly-once', profileFolder })
     say(`${work}, ${name}: ${rateOf(run).toFixed(0)} events/s, ${costOf(run).toFixed(2)} us of CPU an event`)
-    return run
+    if (!isRead) return { run, read: null }
+    const read = await readWithConsumerPerformance(lab.kafka.brokers, source.topic, events)
+    say(`reading, ${name}: ${rateOf(read).toFixed(0)} events/s, ${costOf(read).toFixed(2)} us of CPU an event`)
+    return { run, read }
   })
-  return kinds.flatMap((kind, index) =>
-    figuresOf(section, work, kind, outcomes[index] ?? [], kinds[0]!, outcomes[0] ?? []),
-  )
+  const runsOf = (index: number) => (outcomes[index] ?? []).map(({ run }) => run)
+  return kinds.flatMap((kind, index) => {
+    const reads = (outcomes[index] ?? []).flatMap(({ read }) => read ?? [])
+    const figures = figuresOf(section, work, kind, runsOf(index), kinds[0]!, runsOf(0))
+    return reads.length === 0 ? figures : [...figures, readFigure(section, work, kind, runsOf(index), reads)]
+  })
+}
+
+function readFigure(section: Section, work: Work, kind: Kind, runs: Drain[], reads: PeerRun[]): Figure {
+  const of = ratios(runs.map(rateOf), reads.map(rateOf))
+  return {
+    section,
+    name: `${work}, ${kind.name}, of ConsumerPerformance`,
+    value: median(of),
+    unit: 'of its rate',
+    target: null,
+    peer: { name: 'ConsumerPerformance, events/s', value: median(reads.map(rateOf)) },
+    note: `by round: ${listOf(of)}; it reads only, at ${median(reads.map(costOf)).toFixed(2)} us of CPU an event, the start of its JVM included`,
+  }
 }
 
 function figuresOf(section: Section, work: Work, kind: Kind, runs: Drain[], base: Kind, baseRuns: Drain[]): Figure[] {

@@ -85,6 +85,15 @@ export const BODIES: usize = 0xc0000
 export const BODY_BYTES: usize = 0x210000
 export const BODY_COUNT: i32 = 8
 
+/**
+ * An LZ4 block that stands elsewhere, of the largest size that frames know; what a block unpacks to, behind the bytes that
+ * its matches may reach back to. Behind both there is room for a vector. Little of it is ever touched: most blocks are of 64 KiB.
+ */
+export const PACKED: usize = 0x1150000
+export const LZ4_BLOCK_BYTES: usize = 0x400000
+export const HISTORY_BYTES: usize = 0x10000
+export const UNPACKED: usize = 0x1570000
+
 /** Offsets in a row. STATUS is READ, UNKNOWN, or UNKNOWN_TEXT and the number of its field, the text being at TEXT_AT. */
 export const STATUS: usize = 0
 export const OFFSET_DELTA: usize = 4

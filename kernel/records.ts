@@ -23,6 +23,7 @@ import { learn, makeRoom } from './values'
 
 export { areRecords } from './check'
 export { beginFold, endFold, fold } from './fold'
+export { unpackBlock } from './lz4'
 export { countRun, runClock } from './run'
 export { learn }
 

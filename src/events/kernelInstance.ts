@@ -26,6 +26,7 @@ export type Kernel = {
   fold(folded: number, from: number, bytes: number): void
   areRecords(from: number, end: number, count: number, lastDelta: number): number
   endFold(folded: number, last: number): void
+  unpackBlock(from: number, end: number, to: number, history: number, most: number): number
 }
 
 /** Does not grow; another thread may be handed it. */

@@ -39,6 +39,10 @@ export const LAYOUT = {
   BODIES: 0xc0000,
   BODY_BYTES: 0x210000,
   BODY_COUNT: 8,
+  PACKED: 0x1150000,
+  LZ4_BLOCK_BYTES: 0x400000,
+  HISTORY_BYTES: 0x10000,
+  UNPACKED: 0x1570000,
   TEXT_SLOT_BITS: 10,
   STATUS: 0,
   OFFSET_DELTA: 4,
@@ -69,5 +73,8 @@ export const LAYOUT = {
   UNKNOWN_TEXT: 2,
 } as const
 
-/** The kernel's memory, by 64 KiB: twelve of tables, rows, counts and what is folded, eight bodies of 33 each, and one behind them. */
-export const KERNEL_PAGES = 277
+/**
+ * The kernel's memory, by 64 KiB: twelve of tables, rows, counts and what is folded, eight bodies of 33 each, and for LZ4 64 of
+ * a block, one of history and 64 of what it unpacks to; one behind each.
+ */
+export const KERNEL_PAGES = 408

@@ -1,16 +1,60 @@
+import { areInKernel, KERNEL, KERNEL_BYTES } from '../../events/kernel.ts'
+import { LAYOUT } from '../../events/kernelLayout.ts'
+
 const MAGIC = 0x184d2204
 const VERSION_MASK = 0xc0
 const VERSION = 0x40
+const INDEPENDENT_BLOCKS = 0x20
 const BLOCK_CHECKSUM = 0x10
 const CONTENT_SIZE = 0x08
 const CONTENT_CHECKSUM = 0x04
 const DICTIONARY = 0x01
-const UNCOMPRESSED = 0x8000_0000
-const FIRST_BYTES = 64 * 1024
-const MIN_MATCH = 4
+const NOT_PACKED = 0x8000_0000
+/** What is packed as a rule comes to no more than so many times its size: then what it unpacks to is allocated once. */
+const USUAL_RATIO = 5
+
+/** PACKED and UNPACKED hold a block of the largest size that frames know; HISTORY_BYTES are as far as matches reach back. */
+const { PACKED, UNPACKED, HISTORY_BYTES, LZ4_BLOCK_BYTES } = LAYOUT
+/** What kernel/lz4.ts answers instead of a length. */
+const TOO_LARGE = -2
 
 /** Grows by doubling, never past its bound. */
-type Output = { bytes: Buffer; length: number; readonly maxBytes: number }
+class Output {
+  #bytes: Buffer
+  #length = 0
+  readonly #maxBytes: number
+
+  constructor(firstBytes: number, maxBytes: number) {
+    this.#bytes = Buffer.allocUnsafe(Math.min(firstBytes, maxBytes))
+    this.#maxBytes = maxBytes
+  }
+
+  get bytes(): Buffer {
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  get room(): number {
+    return this.#maxBytes - this.#length
+  }
+
+  add(more: Uint8Array): void {
+    const needed = this.#length + more.length
+    if (needed > this.#maxBytes) throw this.tooLarge()
+    if (needed > this.#bytes.length) this.#grow(needed)
+    this.#bytes.set(more, this.#length)
+    this.#length = needed
+  }
+
+  tooLarge(): RangeError {
+    return new RangeError(`unpacks to more than ${this.#maxBytes} bytes`)
+  }
+
+  #grow(needed: number): void {
+    const grown = Buffer.allocUnsafe(Math.min(this.#maxBytes, Math.max(needed, 2 * this.#bytes.length)))
+    grown.set(this.bytes)
+    this.#bytes = grown
+  }
+}
 
 /**
  * Unpacks an LZ4 frame. Written here because the libraries at hand allocate what a frame says of itself, without a bound.
@@ -24,73 +68,38 @@ export function unpackLz4Frame(bytes: Buffer, maxBytes: number): Buffer {
     throw new RangeError('an unknown kind of LZ4 frame')
   // Magic, flags, block descriptor, content size if any, header checksum.
   let at = 6 + ((flags & CONTENT_SIZE) === 0 ? 0 : 8) + 1
-  const output: Output = { bytes: Buffer.allocUnsafe(Math.min(FIRST_BYTES, maxBytes)), length: 0, maxBytes }
+  const output = new Output(USUAL_RATIO * bytes.length, maxBytes)
   for (;;) {
     if (at + 4 > bytes.length) throw new RangeError('an LZ4 frame is cut off')
     const word = bytes.readUInt32LE(at)
     at += 4
     if (word === 0) break
-    const packed = word < UNCOMPRESSED
-    const end = at + (packed ? word : word - UNCOMPRESSED)
+    const isPacked = word < NOT_PACKED
+    const end = at + (isPacked ? word : word - NOT_PACKED)
     if (end > bytes.length) throw new RangeError('an LZ4 block is cut off')
-    if (packed) unpackBlock(bytes, at, end, output)
-    else copyLiterals(bytes, at, end, output)
+    const block = bytes.subarray(at, end)
+    if (isPacked) unpackBlock(block, output, (flags & INDEPENDENT_BLOCKS) === 0)
+    else output.add(block)
     at = end + ((flags & BLOCK_CHECKSUM) === 0 ? 0 : 4)
   }
   if (at + ((flags & CONTENT_CHECKSUM) === 0 ? 0 : 4) > bytes.length) throw new RangeError('an LZ4 frame is cut off')
-  return output.bytes.subarray(0, output.length)
+  return output.bytes
 }
 
-function unpackBlock(bytes: Buffer, start: number, end: number, output: Output): void {
-  let at = start
-  const length = (nibble: number): number => {
-    let sum = nibble
-    if (nibble < 15) return sum
-    for (;;) {
-      if (at >= end) throw new RangeError('an LZ4 length is cut off')
-      const byte = bytes[at++] as number
-      sum += byte
-      if (byte < 255) return sum
-    }
-  }
-  while (at < end) {
-    const token = bytes[at++] as number
-    const literals = length(token >>> 4)
-    if (at + literals > end) throw new RangeError('LZ4 literals are cut off')
-    copyLiterals(bytes, at, at + literals, output)
-    at += literals
-    // A block's last sequence has no match.
-    if (at === end) return
-    if (at + 2 > end) throw new RangeError('an LZ4 match is cut off')
-    const distance = (bytes[at] as number) | ((bytes[at + 1] as number) << 8)
-    at += 2
-    copyMatch(distance, length(token & 15) + MIN_MATCH, output)
-  }
+/** @param isLinked whether its matches may reach back into the blocks before it */
+function unpackBlock(block: Buffer, output: Output, isLinked: boolean): void {
+  if (block.length > LZ4_BLOCK_BYTES) throw new RangeError(`an LZ4 block of ${block.length} bytes`)
+  const isHere = areInKernel(block)
+  const from = isHere ? block.byteOffset : PACKED
+  if (!isHere) KERNEL_BYTES.set(block, PACKED)
+  const history = isLinked ? output.bytes.subarray(-HISTORY_BYTES) : NOTHING
+  KERNEL_BYTES.set(history, UNPACKED - history.length)
+  const most = Math.min(LZ4_BLOCK_BYTES, output.room)
+  const length = KERNEL.unpackBlock(from, from + block.length, UNPACKED, history.length, most)
+  if (length === TOO_LARGE && output.room < LZ4_BLOCK_BYTES) throw output.tooLarge()
+  if (length === TOO_LARGE) throw new RangeError(`an LZ4 block unpacks to more than ${LZ4_BLOCK_BYTES} bytes`)
+  if (length < 0) throw new RangeError('an LZ4 block is damaged')
+  output.add(KERNEL_BYTES.subarray(UNPACKED, UNPACKED + length))
 }
 
-function copyLiterals(bytes: Buffer, start: number, end: number, output: Output): void {
-  reserve(output, end - start)
-  bytes.copy(output.bytes, output.length, start, end)
-  output.length += end - start
-}
-
-/** The match may reach into what it writes itself: that is how runs are packed. */
-function copyMatch(distance: number, length: number, output: Output): void {
-  if (distance === 0 || distance > output.length) throw new RangeError('an LZ4 match begins before the output')
-  reserve(output, length)
-  const { bytes } = output
-  let from = output.length - distance
-  const end = output.length + length
-  if (distance >= length) bytes.copyWithin(output.length, from, from + length)
-  else for (let to = output.length; to < end; ) bytes[to++] = bytes[from++] as number
-  output.length = end
-}
-
-function reserve(output: Output, more: number): void {
-  const needed = output.length + more
-  if (needed > output.maxBytes) throw new RangeError(`unpacks to more than ${output.maxBytes} bytes`)
-  if (needed <= output.bytes.length) return
-  const grown = Buffer.allocUnsafe(Math.min(output.maxBytes, Math.max(needed, 2 * output.bytes.length)))
-  output.bytes.copy(grown, 0, 0, output.length)
-  output.bytes = grown
-}
+const NOTHING = Buffer.alloc(0)

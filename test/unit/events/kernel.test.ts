@@ -49,6 +49,8 @@ describe('the layout of the memory', () => {
       [at('THREAD_FOLDED'), at('FOLD_BYTES') + at('INPUT_BYTES')],
       [at('THREAD_INPUT'), at('INPUT_BYTES')],
       [at('BODIES'), at('BODY_COUNT') * at('BODY_BYTES') + 64],
+      [at('PACKED'), at('LZ4_BLOCK_BYTES') + 64],
+      [at('UNPACKED') - at('HISTORY_BYTES'), at('HISTORY_BYTES') + at('LZ4_BLOCK_BYTES') + 64],
     ] as [number, number][]
     for (const [i, [start, bytes]] of parts.entries()) {
       expect([i, start + bytes <= (parts[i + 1]?.[0] ?? KERNEL_BYTES.length)]).toEqual([i, true])

@@ -56,6 +56,53 @@ describe('snappy', () => {
   })
 })
 
+type Sequence = { readonly literals: Uint8Array; readonly reach: number; readonly length: number }
+type Lz4Block = { readonly isPacked: boolean; readonly sequences: readonly Sequence[] }
+
+const MIN_MATCH = 4
+const MOST_DISTANCE = 65_535
+
+/** Of a token: how many follow where its half is not enough. */
+function lengthBytes(length: number): number[] {
+  if (length < 15) return []
+  return [...Array(Math.floor((length - 15) / 255)).fill(255), (length - 15) % 255]
+}
+
+/** A frame by the format's description, byte after byte, and what it unpacks to. */
+function lz4Frame(blocks: readonly Lz4Block[], isLinked: boolean): { frame: Buffer; plain: Buffer } {
+  const frame: number[] = [0x04, 0x22, 0x4d, 0x18, isLinked ? 0x40 : 0x60, 0x70, 0]
+  const plain: number[] = []
+  for (const { isPacked, sequences } of blocks) {
+    const packed: number[] = []
+    const first = plain.length
+    for (const { literals, reach, length } of sequences) {
+      plain.push(...literals)
+      const back = Math.min(MOST_DISTANCE, plain.length - (isLinked ? 0 : first))
+      const match = back === 0 ? 0 : length
+      packed.push((Math.min(literals.length, 15) << 4) | Math.min(Math.max(match - MIN_MATCH, 0), 15))
+      packed.push(...lengthBytes(literals.length), ...literals)
+      // What has nothing to reach back to is a block's last sequence.
+      if (back === 0) break
+      const distance = 1 + (reach % back)
+      packed.push(distance & 255, distance >> 8, ...lengthBytes(match - MIN_MATCH))
+      for (let i = 0; i < match; i++) plain.push(plain[plain.length - distance] as number)
+    }
+    const body = isPacked ? packed : plain.slice(first)
+    const word = Buffer.alloc(4)
+    word.writeUInt32LE(isPacked ? body.length : (0x8000_0000 | body.length) >>> 0)
+    if (body.length > 0) frame.push(...word, ...body)
+  }
+  return { frame: Buffer.from([...frame, 0, 0, 0, 0]), plain: Buffer.from(plain) }
+}
+
+const length = fc.oneof({ weight: 9, arbitrary: fc.integer({ min: 4, max: 40 }) }, fc.integer({ min: 4, max: 3_000 }))
+const reach = fc.oneof(fc.nat(20), fc.nat(MOST_DISTANCE))
+const literals = fc.oneof({ weight: 9, arbitrary: fc.uint8Array({ maxLength: 40 }) }, fc.uint8Array({ maxLength: 600 }))
+const lz4Blocks = fc.array(
+  fc.record({ isPacked: fc.boolean(), sequences: fc.array(fc.record({ literals, reach, length }), { maxLength: 12 }) }),
+  { maxLength: 5 },
+)
+
 describe('lz4', () => {
   const { compressFrameSync, decompressFrameSync } = load('lz4-napi')
 
@@ -83,5 +130,50 @@ describe('lz4', () => {
       }),
       { seed: SEED, numRuns: 500 },
     )
+  })
+
+  it('unpacks whatever blocks a frame may have, each by itself or linked to those before', () => {
+    fc.assert(
+      fc.property(lz4Blocks, fc.boolean(), (blocks, isLinked) => {
+        const { frame, plain } = lz4Frame(blocks, isLinked)
+        expect(decompress('lz4', frame, plain.length).equals(plain)).toBe(true)
+        if (plain.length > 0) expect(() => decompress('lz4', frame, plain.length - 1)).toThrow('unpacks to more than')
+      }),
+      { seed: SEED, numRuns: 500 },
+    )
+  })
+
+  it('reaches back as far as the format does, and into other blocks only where they are linked', () => {
+    const before = { literals: Buffer.from(Array.from({ length: 70_000 }, (_, i) => i % 251)), reach: 0, length: 4 }
+    const after = { literals: Buffer.alloc(0), reach: MOST_DISTANCE - 1, length: 1_000 }
+    for (const isPacked of [true, false]) {
+      const blocks = [
+        { isPacked, sequences: [before] },
+        { isPacked: true, sequences: [after] },
+      ]
+      const { frame, plain } = lz4Frame(blocks, true)
+      expect(decompress('lz4', frame, MiB).equals(plain)).toBe(true)
+      frame[4] = 0x60
+      expect(() => decompress('lz4', frame, MiB)).toThrow('an LZ4 block is damaged')
+    }
+  })
+
+  it('takes blocks as large as the format has, and no larger', () => {
+    const most = 4 * MiB
+    const framed = (block: Buffer) => {
+      const head = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x70, 0, 0, 0, 0, 0])
+      head.writeUInt32LE(block.length, 7)
+      return Buffer.concat([head, block, Buffer.alloc(4)])
+    }
+    // One byte, again and again.
+    const run = (length: number) => {
+      return framed(Buffer.from([0x1f, 0x78, 1, 0, ...lengthBytes(length - 1 - MIN_MATCH)]))
+    }
+    expect(decompress('lz4', run(most), 2 * most).equals(Buffer.alloc(most, 'x'))).toBe(true)
+    const larger = run(most + 1)
+    expect(() => decompress('lz4', larger, 2 * most)).toThrow(`an LZ4 block unpacks to more than ${most} bytes`)
+    expect(() => decompress('lz4', larger, most - 1)).toThrow(`unpacks to more than ${most - 1} bytes`)
+    const long = framed(Buffer.alloc(most + 1))
+    expect(() => decompress('lz4', long, 2 * most)).toThrow(`an LZ4 block of ${most + 1} bytes`)
   })
 })
