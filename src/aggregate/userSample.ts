@@ -1,7 +1,7 @@
 import type { Logins } from '../events/windowRun.ts'
 import { hashText, hashText53 } from './hash.ts'
 import { NO_ROOM, ROW, SAMPLE_ROOMS, type SampleRoom } from './sampleRoom.ts'
-import { SampleReader, SampleWriter } from './sampleText.ts'
+import { readSample, SampleWriter } from './sampleText.ts'
 import { joinInterval } from './sessions.ts'
 import { addDevice, emptyUserRecord, type UserRecord } from './userRecord.ts'
 
@@ -143,7 +143,7 @@ export class UserSample {
    * @throws RangeError when the text cannot be read as one
    */
   mergeText(text: string): void {
-    const reader = new SampleReader(text)
+    const reader = readSample(text)
     const { user } = reader
     while (reader.next()) {
       // So is everyone who follows, and its ceiling.

@@ -158,8 +158,10 @@ export class ReduceTask implements Task {
         outputs.push(...this.#results(window, coverage, told))
         results[window.statusAt(this.#finalThrough)]++
       }
-      if (total !== null)
+      if (total !== null) {
         outputs.push(...handUps(this.#settings, window, above, { total, coverage, position: this.#position, now }))
+        total.users.release()
+      }
       this.#traces?.linkAll(window.takeTraces(window.index <= this.#finalThrough))
       window.dirty = false
       window.toldCount = window.count

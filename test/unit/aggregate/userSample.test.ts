@@ -332,6 +332,18 @@ describe('the stored form', () => {
     )
   })
 
+  // The bytes of the text before are still there.
+  test('that is cut short anywhere is refused, also when the whole was read just before', () => {
+    const logins = Array.from({ length: 40 }, (_, i) => ({ userId: user(i), deviceId: user(i % 23), timeMs: 1000 * i }))
+    const whole = Buffer.from(sampleOf(logins, 60).toText()!, 'base64')
+    for (let length = 0; length < whole.length; length++) {
+      expect(isSampleText(whole.toString('base64'))).toBe(true)
+      const text = whole.subarray(0, length).toString('base64')
+      expect([length, isSampleText(text)]).toEqual([length, false])
+      expect(() => new UserSample(60, GAP_MS).mergeText(text)).toThrow(RangeError)
+    }
+  })
+
   const bytesOf = (...bytes: number[]) => Buffer.from(bytes).toString('base64')
   const hash = [1, 0, 0, 0, 0, 0, 0]
 
