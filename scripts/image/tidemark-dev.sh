@@ -5,4 +5,5 @@ case "${1:-}" in
   aggregate | reduce | sink | serve | generate) set -- --watch --watch-preserve-output --max-semi-space-size=8 /app/src/main.ts "$@" ;;
   *) set -- --max-semi-space-size=8 /app/src/main.ts "$@" ;;
 esac
+export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-2}"
 exec node "$@"

@@ -9,6 +9,9 @@ const MAIN = join(import.meta.dirname, '..', `main${extname(import.meta.filename
 /** As in package.json: V8 lets its young generation grow with the machine's memory, to 128 MiB where 8 do. */
 const NODE_FLAGS = ['--max-semi-space-size=8']
 
+/** As there: glibc has an arena for each thread otherwise, of which none gives back to another what it has no use for. */
+const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: '2' }
+
 export type RoleLine = { readonly event?: string; readonly [field: string]: unknown }
 
 /** A role of Tidemark in a process of its own, as a user starts it. */
@@ -44,7 +47,7 @@ process.on('exit', () => {
 export function startRole(options: RoleOptions): RoleProcess {
   const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, ...options.args], {
     // Several roles on one machine: the default port would be free for the first alone.
-    env: { HTTP_PORT: '0', ...options.env },
+    env: { HTTP_PORT: '0', ...NODE_ENVIRONMENT, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   alive.add(child)
