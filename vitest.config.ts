@@ -51,7 +51,7 @@ export default defineConfig({
           name: 'kafka',
           include: ['test/kafka/*.test.ts'],
           // They wait more than they work, each with a broker of its own.
-          maxWorkers: 3,
+          maxWorkers: 2,
           testTimeout: 180_000,
           hookTimeout: 180_000,
           sequence: { groupOrder: 4 },
