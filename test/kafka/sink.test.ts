@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -95,6 +95,9 @@ function startSink(over: NodeJS.ProcessEnv = {}): RoleProcess {
   return role
 }
 
+/** The last that it has printed, errors included. */
+const logOf = ({ name }: RoleProcess) => readFileSync(join(folder, `${name}.log`), 'utf8').slice(-2_000)
+
 /** Sends `count` results of windows beginning at number `first`, each with this revision. */
 async function send(first: number, count: number, revision: number): Promise<void> {
   const results = Array.from({ length: count }, (_, i) =>
@@ -170,7 +173,7 @@ test('the database dies, the sink dies, and nothing is lost or doubled', async (
   await postgres.kill()
   await vi.waitFor(async () => {
     const { status, body } = await readyz()
-    expect(status).toBe(503)
+    expect({ status, hasEnded: first.running ? false : logOf(first) }).toEqual({ status: 503, hasEnded: false })
     expect(body?.database?.reason).toMatch(/^database 127\.0\.0\.1:/)
   }, WAIT_MS)
   await sleep(500)
