@@ -12,10 +12,11 @@ export type DatabaseTrouble =
   | 'fault'
 
 /**
- * SQLSTATE classes that pass by themselves: 08 connection, 25006 read-only, 40 conflicts of transactions, 53 resources (a
- * full disk, too many connections), 55 locks, 57 shut down, starting or cancelled by a timeout, 58 input and output.
+ * SQLSTATE classes that pass by themselves: 08 connection, 25006 read-only, 25P03 and 25P04 a transaction in which we slept
+ * for too long, 40 conflicts of transactions, 53 resources (a full disk, too many connections), 55 locks, 57 shut down,
+ * starting or cancelled by a timeout, 58 input and output.
  */
-const PASSING = /^(?:08|25006|40|53|55|57|58)/
+const PASSING = /^(?:08|25006|25P0[34]|40|53|55|57|58)/
 /** 28 sign-in, 3D000 no such database, 3F000 no such schema, 42501 rights. */
 const REFUSED = /^(?:28|3D000|3F000|42501)/
 /** 22 data exceptions, 54 limits (an index entry too long, nesting too deep). */

@@ -9,6 +9,8 @@ it.each([
   ['53300', 'unavailable'],
   ['53100', 'unavailable'],
   ['25006', 'unavailable'],
+  ['25P03', 'unavailable'],
+  ['25P04', 'unavailable'],
   ['57014', 'unavailable'],
   ['55P03', 'unavailable'],
   ['40P01', 'unavailable'],

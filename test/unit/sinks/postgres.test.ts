@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type EmbeddedPostgres, startPostgres } from '../../../src/dev/postgres.ts'
 import type { Database } from '../../../src/sinks/database.ts'
+import { databaseError } from '../../../src/sinks/databaseErrors.ts'
 import { persistently } from '../../../src/sinks/persistence.ts'
 import { openPostgres, type PostgresOptions } from '../../../src/sinks/postgres.ts'
 import { ResultDatabase } from '../../../src/sinks/resultDatabase.ts'
@@ -129,6 +130,18 @@ describe('what passes is tried again', () => {
     wake()
     await died
     expect(await results.readPosition(AT)).toBe(1)
+  })
+
+  it('a transaction in which this process could do nothing for too long', async () => {
+    await server.createDatabase('blocked')
+    const blocked = open(server.url('blocked'), { idleLimitMs: 100 }).transaction(async sql => {
+      await sql.query('SELECT 1')
+      // The server's word of it waits in the socket, and answers the next statement.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500)
+      await sql.query('SELECT 2')
+    })
+    const error = await blocked.catch(cause => cause)
+    expect(databaseError(error, 'h/d')).toMatchObject({ code: 'unreachable', retriable: true })
   })
 
   it('a server that dies, and is back on its data', async () => {
